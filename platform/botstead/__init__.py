@@ -1,0 +1,1 @@
+"""Botstead runs bots in production. Authors import everything from here."""

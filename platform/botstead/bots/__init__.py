@@ -1,0 +1,1 @@
+"""The author's side: what a bot is made of."""

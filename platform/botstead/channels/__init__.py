@@ -1,0 +1,1 @@
+"""One folder a chat network: bytes in, calls out."""

@@ -1,0 +1,1 @@
+"""The road of a message, from the durable inbox to the provider."""

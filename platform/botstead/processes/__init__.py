@@ -1,0 +1,1 @@
+"""One file a process: builds its objects, starts, drains, stops. The only composition root."""

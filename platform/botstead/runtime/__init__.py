@@ -1,0 +1,1 @@
+"""Effects without meaning: the egress client, encryption, signatures, task supervision."""

@@ -1,0 +1,1 @@
+"""Durable state, and the only home of SQL, Piccolo, asyncpg and Valkey."""

@@ -1,0 +1,1 @@
+"""HTTP in: hooks, probes, the REST API, the chat page. The only home of Litestar."""
