@@ -113,6 +113,8 @@ class ChannelKind(Protocol):
         """Tell the provider where to deliver, where it has a way to be told. Safe to repeat.
 
         Args:
+            account: the installation.
+            egress: the way out.
             hook_url: the public address of `/hooks/{public_id}`, or "" when the installation has none.
         """
         ...

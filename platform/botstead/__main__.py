@@ -1,0 +1,5 @@
+"""`python -m botstead` is the same as `botstead`."""
+
+from botstead.processes.cli.main import main
+
+main()
