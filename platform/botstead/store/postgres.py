@@ -1,0 +1,237 @@
+"""Postgres: a pool whose unit of work survives cancellation, and single connections that are held for the road.
+
+Rules learnt by measurement: any error that is not Postgres's own leaves a connection in an unknown state, so the
+connection is terminated; a unit of work nests as savepoints; no task is started inside one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import asyncpg
+
+from botstead.core.errors import ConfigurationError, Unavailable, UnsafePostgres
+from botstead.store.engine import ENGINE
+
+STATEMENT_TIMEOUT = 5.0
+"""Seconds; must stay below the worker's lease, or a fenced worker could still be waiting to commit."""
+ACQUIRE_TIMEOUT = 2.0
+"""Seconds to wait for a pooled connection before answering «unavailable»."""
+CONNECT_TIMEOUT = 3.0
+OLDEST_VERSION = 160000
+"""Postgres 16, as `server_version_num` counts."""
+UNSAFE = "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'"
+
+AWAY = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+)
+"""What asyncpg raises when the server is gone, going, or not yet there."""
+BUSY = (asyncpg.TooManyConnectionsError, asyncpg.DiskFullError, asyncpg.OutOfMemoryError, asyncpg.QueryCanceledError)
+"""What Postgres says when it cannot serve now but may later."""
+
+
+def _server_settings(application: str, overrides: dict[str, str] | None = None) -> dict[str, str]:
+    return {
+        "application_name": f"botstead {application}",
+        "statement_timeout": str(int(STATEMENT_TIMEOUT * 1000)),
+        "lock_timeout": "2000",
+        "idle_in_transaction_session_timeout": "10000",
+        "tcp_user_timeout": "10000",
+        **(overrides or {}),
+    }
+
+
+async def connect(dsn: str, *, application: str, overrides: dict[str, str] | None = None) -> asyncpg.Connection:
+    """Open one connection to hold.
+
+    Args:
+        dsn: where.
+        application: shown in `pg_stat_activity`.
+        overrides: session settings that differ from ours.
+
+    Raises:
+        Unavailable: the server cannot be reached now.
+    """
+    try:
+        return await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=STATEMENT_TIMEOUT + 2,
+            server_settings=_server_settings(application, overrides),
+        )
+    except (*AWAY, *BUSY, TimeoutError) as error:
+        raise Unavailable("Postgres cannot be reached.", after=1.0) from error
+
+
+async def check_safe(connection: asyncpg.Connection) -> None:
+    """Refuse a server that is too old or may lose what it acknowledged.
+
+    Raises:
+        ConfigurationError: older than Postgres 16.
+        UnsafePostgres: fsync, full_page_writes or synchronous_commit is off.
+    """
+    version = int(await connection.fetchval("SHOW server_version_num"))
+    if version < OLDEST_VERSION:
+        raise ConfigurationError(f"Postgres {version // 10000} is too old: botstead needs 16 or newer.")
+    off = [row["name"] for row in await connection.fetch(UNSAFE)]
+    if off:
+        raise UnsafePostgres(f"Postgres runs with {', '.join(off)} = off and may lose acknowledged messages. Set it to on.")
+
+
+async def _keep_session(_connection: asyncpg.Connection) -> None:
+    """Skip asyncpg's reset query: nothing of ours changes session state, and it doubles the cost of a short query."""
+
+
+class Postgres:
+    """A pool with a unit of work. One for each process; the road holds its own connections besides."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        """Wrap an open pool; use `Postgres.open`.
+
+        Args:
+            pool: an open asyncpg pool.
+        """
+        self._pool = pool
+
+    @classmethod
+    async def open(cls, dsn: str, *, most: int = 5, application: str = "pool") -> Postgres:
+        """Connect, and refuse unsafe servers.
+
+        Args:
+            dsn: where.
+            most: connections at once.
+            application: shown in `pg_stat_activity`.
+
+        Raises:
+            Unavailable: the server cannot be reached now.
+            UnsafePostgres: see `check_safe`.
+        """
+        connection = await connect(dsn, application=application)
+        try:
+            await check_safe(connection)
+        finally:
+            await connection.close()
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=most,
+            timeout=CONNECT_TIMEOUT,
+            command_timeout=STATEMENT_TIMEOUT + 2,
+            server_settings=_server_settings(application),
+            reset=_keep_session,
+        )
+        return cls(pool)
+
+    async def close(self) -> None:
+        """Close every connection, waiting a moment for those in use."""
+        try:
+            async with asyncio.timeout(3):
+                await self._pool.close()
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[asyncpg.Connection]:
+        """Borrow a connection without a transaction.
+
+        Raises:
+            Unavailable: none was free in time, or the server is away.
+        """
+        try:
+            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+                with ENGINE.bound(connection):
+                    yield connection
+        except (*AWAY, *BUSY, TimeoutError) as error:
+            raise Unavailable("The database cannot answer now.", after=2.0) from error
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[asyncpg.Connection]:
+        """Do one unit of work: everything inside commits together or not at all. Start no task inside.
+
+        Yields:
+            The connection, for named SQL; Piccolo's tables use the same one.
+
+        Raises:
+            Unavailable: none was free in time, or the server is away.
+        """
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def ping(self) -> None:
+        """Ask the server for a sign of life.
+
+        Raises:
+            Unavailable: there was none.
+        """
+        async with self.connection() as connection:
+            await connection.execute("SELECT 1")
+
+
+class Held:
+    """One connection kept for one loop, reopened when it broke. Never share it between tasks."""
+
+    def __init__(self, dsn: str, *, application: str, overrides: dict[str, str] | None = None) -> None:
+        """Remember where to connect; the first call connects.
+
+        Args:
+            dsn: where.
+            application: shown in `pg_stat_activity`.
+            overrides: session settings that differ from ours.
+        """
+        self._dsn = dsn
+        self._application = application
+        self._overrides = overrides
+        self._connection: asyncpg.Connection | None = None
+        self.generation = 0
+        """Rises whenever a new connection replaces a broken one: whoever cached answers must read again."""
+
+    async def fetch(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Run one prepared statement.
+
+        Raises:
+            Unavailable: the server is away or broke off; the statement may have committed.
+            asyncpg.PostgresError: the statement itself failed and was rolled back.
+        """
+        connection = await self._ready()
+        try:
+            return await connection.fetch(statement, *arguments)  # type: ignore[no-any-return]  # asyncpg is untyped
+        except (*BUSY, TimeoutError) as error:
+            self._drop()
+            raise Unavailable("The database cannot answer now.", after=1.0) from error
+        except asyncpg.PostgresConnectionError as error:
+            self._drop()
+            raise Unavailable("The database went away.", after=1.0) from error
+        except asyncpg.PostgresError:
+            raise
+        except BaseException as error:
+            self._drop()
+            if isinstance(error, AWAY):
+                raise Unavailable("The database went away.", after=1.0) from error
+            raise
+
+    async def _ready(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await connect(self._dsn, application=self._application, overrides=self._overrides)
+            self.generation += 1
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def close(self) -> None:
+        """Close the connection if there is one."""
+        if self._connection is not None:
+            try:
+                await self._connection.close(timeout=2)
+            except (*AWAY, TimeoutError):
+                self._drop()
+            self._connection = None

@@ -1,0 +1,27 @@
+"""Named SQL: `sql/<group>.sql` holds statements, each under `-- name: <name>` with a line that says what it is for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from types import MappingProxyType
+
+_HEAD = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+
+
+@cache
+def load(group: str) -> Mapping[str, str]:
+    """Read the statements of one file.
+
+    Args:
+        group: the file's name without `.sql`.
+
+    Returns:
+        Statement text by name, comments kept (they show up in `pg_stat_activity`).
+    """
+    text = resources.files(__package__).joinpath("sql", f"{group}.sql").read_text(encoding="utf-8")
+    _, *parts = _HEAD.split(text)
+    names, bodies = parts[::2], parts[1::2]
+    return MappingProxyType({name: body.strip().rstrip(";") for name, body in zip(names, bodies, strict=True)})
