@@ -11,6 +11,7 @@ CREATE TABLE bot (
     secrets bytea,                              -- sealed, see runtime/sealing.py
     enabled boolean NOT NULL DEFAULT true,
     problem text,                               -- why it cannot run, for the operator; null when it can
+    deleted_at timestamptz,                     -- hidden; history keeps naming it
     created_at timestamptz NOT NULL DEFAULT clock_timestamp()
 );
 
