@@ -4,6 +4,7 @@ BotsteadError
 ├── ConfigurationError      a setting, file or environment is wrong; the process does not start
 │   ├── UnsafePostgres
 │   ├── SchemaMismatch
+│   ├── SealBroken          a stored secret does not open with this key ring, or not in this row
 │   └── BotBroken           a bot cannot be imported or wired; other bots run on
 ├── RequestError            the caller's fault: 4xx
 │   ├── Unreadable          400
@@ -67,6 +68,12 @@ class SchemaMismatch(ConfigurationError):
     """The database has another schema than this version needs. Run `botstead migrate`."""
 
     code = "schema_mismatch"
+
+
+class SealBroken(ConfigurationError):
+    """A stored secret cannot be opened. Bring back the key ring that it was sealed with, or enter the secret again."""
+
+    code = "seal_broken"
 
 
 class BotBroken(ConfigurationError):

@@ -1,0 +1,7 @@
+"""The one guarded way out: every HTTP request that leaves the appliance goes through `EgressClient`."""
+
+from __future__ import annotations
+
+from botstead.runtime.egress.client import EgressClient, Resolver
+
+__all__ = ["EgressClient", "Resolver"]

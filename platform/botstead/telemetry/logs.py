@@ -1,0 +1,177 @@
+"""Logs are events, one JSON line each, with ids, never with message text or secrets.
+
+`event(logger, "lease_lost", partition=3)` writes `{"ts": …, "level": "info", "event": "lease_lost", "role": …, "instance": …,
+"trace": …, "logger": …, "partition": 3}`. The standard library's logging lies underneath, so that what libraries write comes
+out in the same form, as event `log` with a `message`.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import traceback
+from collections.abc import Iterable, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Any, Final, TextIO
+
+import msgspec
+
+from botstead.core.errors import ConfigurationError
+from botstead.core.secret import Secret
+
+trace_id: Final[ContextVar[str]] = ContextVar("trace_id", default="")
+"""The trace that the running code works for, 32 hex digits; whoever takes up a message sets it."""
+
+_FIELDS = "botstead_fields"
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_CHATTY = ("httpx", "httpcore", "aiohttp", "asyncio", "urllib3")
+_LONGEST_TEXT = 2_000
+_DEEPEST = 5
+_MOST_FRAMES = 24
+_SECRETS = re.compile(
+    r"(?P<kind>bsk_|whsec_|whsk_|sk_live_|rk_live_|xox[a-z]-|Bearer\s+)[A-Za-z0-9+/=_.~-]{6,}"  # named ones keep their name
+    r"|\b\d{5,16}:[A-Za-z0-9_-]{24,}"  # a Telegram bot token
+)
+
+
+def configure(level: str, stream: TextIO, *, role: str, instance: str) -> None:
+    """Send every log record of this process to one stream, as JSON lines.
+
+    Args:
+        level: debug, info, warning or error.
+        stream: where the lines go, usually standard error.
+        role: what this process is (api, worker).
+        instance: its stable name (api-a).
+
+    Raises:
+        ConfigurationError: there is no such level.
+    """
+    if level not in _LEVELS:
+        raise ConfigurationError(f"There is no log level «{level}»; choose one of {', '.join(_LEVELS)}.")
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(JsonLines(role=role, instance=instance))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_LEVELS[level])
+    logging.captureWarnings(capture=True)
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(max(_LEVELS[level], logging.WARNING))
+
+
+def event(
+    logger: logging.Logger,
+    name: str,
+    /,
+    *,
+    level: int = logging.INFO,
+    exception: BaseException | None = None,
+    **fields: object,
+) -> None:
+    """Write one event.
+
+    Args:
+        logger: the module's logger.
+        name: what happened, snake_case, from a closed vocabulary; never a sentence.
+        level: a level of the standard library's logging.
+        exception: what was raised; its type, text and a compact stack are added.
+        fields: ids, numbers and short words. Never the text of a message.
+    """
+    if logger.isEnabledFor(level):
+        info = (type(exception), exception, exception.__traceback__) if exception else None
+        logger.log(level, name, exc_info=info, extra={_FIELDS: fields}, stacklevel=2)
+
+
+def masked(value: object) -> Any:
+    """Return a value fit for a log line: secrets masked, long texts cut, unknown objects as their `repr`.
+
+    Args:
+        value: anything.
+    """
+    return _masked(value, _DEEPEST)
+
+
+class JsonLines(logging.Formatter):
+    """Turns a log record into one line of JSON."""
+
+    def __init__(self, *, role: str, instance: str) -> None:
+        """Build the formatter.
+
+        Args:
+            role: see `configure`.
+            instance: see `configure`.
+        """
+        super().__init__()
+        self._process = {"role": role, "instance": instance}
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, without its end.
+
+        Args:
+            record: what was logged.
+        """
+        fields: Mapping[str, object] | None = getattr(record, _FIELDS, None)
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line: dict[str, Any] = {"ts": moment, "level": record.levelname.lower(), "event": "log", **self._process}
+        if trace := trace_id.get():
+            line["trace"] = trace
+        line["logger"] = record.name
+        if fields is None:
+            line["message"] = _text(_message(record))
+        else:
+            line |= {"event": record.msg} | {name: masked(value) for name, value in fields.items() if name not in _RESERVED}
+        if record.exc_info and record.exc_info[1]:
+            line["exception"] = described(record.exc_info[1])
+        return msgspec.json.encode(line).decode()
+
+
+_RESERVED = frozenset({"ts", "level", "event", "role", "instance", "logger", "exception"})
+
+
+def described(error: BaseException) -> dict[str, Any]:
+    """Return an exception as type, masked text and compact stack, its causes included.
+
+    Args:
+        error: what was raised.
+    """
+    found: dict[str, Any] = {"type": type(error).__qualname__, "text": _text(str(error)), "stack": _stack(error)}
+    causes: list[str] = []
+    cause = error.__cause__
+    while cause is not None and len(causes) < _DEEPEST:
+        causes.append(_text(f"{type(cause).__qualname__}: {cause}"))
+        cause = cause.__cause__
+    return found | ({"causes": causes} if causes else {})
+
+
+def _stack(error: BaseException) -> list[str]:
+    """Return where it was raised, innermost last, without source lines: those can hold literals."""
+    frames = traceback.StackSummary.extract(traceback.walk_tb(error.__traceback__), lookup_lines=False)
+    return [f"{'/'.join(PurePath(frame.filename).parts[-3:])}:{frame.lineno} {frame.name}" for frame in frames][-_MOST_FRAMES:]
+
+
+def _message(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError, KeyError):  # a library's format string and arguments do not fit; the template still helps
+        return str(record.msg)
+
+
+def _masked(value: object, depth: int) -> Any:
+    if isinstance(value, Secret):
+        return repr(value)
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return _text(value)
+    if depth and isinstance(value, Mapping):
+        return {_text(str(name)): _masked(item, depth - 1) for name, item in value.items()}
+    if depth and isinstance(value, Iterable) and not isinstance(value, bytes | bytearray):
+        return [_masked(item, depth - 1) for item in value]
+    return _text(str(value) if isinstance(value, BaseException | PurePath) else repr(value))
+
+
+def _text(text: str) -> str:
+    clean = text if text.isascii() else text.encode("utf-8", "replace").decode()
+    found = _SECRETS.sub(lambda match: f"{match['kind'] or ''}…", clean)
+    return found if len(found) <= _LONGEST_TEXT else f"{found[:_LONGEST_TEXT]}…"
