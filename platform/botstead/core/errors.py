@@ -13,7 +13,8 @@ BotsteadError
 │   ├── NotFound            404
 │   ├── Conflict            409
 │   ├── TooLarge            413
-│   └── Invalid             422
+│   ├── Invalid             422
+│   └── TooMany             429 with Retry-After
 ├── Unavailable             503 with Retry-After: database away, backlog full, draining
 ├── EgressError             a call to the outside did not succeed
 │   ├── EgressRefused       our guard or limits refused it; nothing was sent
@@ -147,6 +148,14 @@ class Invalid(RequestError):
 
     status = 422
     code = "invalid"
+
+
+class TooMany(RequestError):
+    """Too many requests. Wait the seconds named, then send them more slowly."""
+
+    status = 429
+    code = "too_many"
+    retry: ClassVar[RetryAdvice] = "after"
 
 
 class Unavailable(BotsteadError):
