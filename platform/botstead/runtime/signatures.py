@@ -27,6 +27,7 @@ TOLERANCE: Final = 300.0
 _LONGEST_HEADER = 4096
 _MOST_SIGNATURES = 16
 _TIMESTAMP = re.compile(rb"[0-9]{1,12}")
+_HEX = re.compile(rb"(?:[0-9a-f]{2})+")
 _KEY_BYTES = range(16, 129)
 _SYMMETRIC, _PRIVATE, _PUBLIC = "whsec_", "whsk_", "whpk_"
 _SEED_BYTES = 32
@@ -202,7 +203,7 @@ def discord_verify(*, body: bytes, timestamp: bytes | None, signature: bytes | N
     """
     content = _present(timestamp) + body
     given = _unhex(_present(signature))
-    keys = [key for key in (_loaded(_unhex(key.encode("utf-8", "replace"))) for key in public_keys) if key]
+    keys = [key for key in (_loaded(_unhex(key.lower().encode("utf-8", "replace"))) for key in public_keys) if key]
     _require([_ed25519(key, given, content) for key in keys])
 
 
@@ -322,7 +323,5 @@ def _base64(text: bytes) -> bytes:
 
 
 def _unhex(text: bytes) -> bytes:
-    try:
-        return binascii.unhexlify(text)
-    except binascii.Error:
-        return b""
+    """Decode lower-case hex, the only form that is sent; anything else is empty, which matches nothing."""
+    return binascii.unhexlify(text) if _HEX.fullmatch(text) else b""
