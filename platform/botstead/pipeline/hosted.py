@@ -1,0 +1,247 @@
+"""A bot in a process of its own: what it breaks is its own process, and what it eats is its own memory."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from botstead.core.clock import Clock, SystemClock
+from botstead.core.errors import HandlerFailed, RetryAdvice
+from botstead.core.ports import Effects, Incoming, Limits
+from botstead.runtime.children import CallFailed, Child, ChildBroken, ChildDied
+from botstead.runtime.tasks import Tasks
+
+HOST = (sys.executable, "-P", "-m", "botstead.processes.bot_host")
+"""The program that a bot's process runs."""
+
+START = 15.0
+"""Seconds that a bot's process may take until it is ready."""
+
+WATCH = 0.5
+"""Seconds between two looks at the memory of a bot's process."""
+
+QUARANTINE_MEMORY = 512 * 1024 * 1024
+"""Bytes that a bot without a memory limit may use in quarantine."""
+
+FIRST_REST = 0.5
+LONGEST_REST = 30.0
+"""Seconds until a process that keeps dying is started again: from the second death on, doubled up to the longest."""
+
+LONG_LIFE = 60.0
+"""A process that lived for so many seconds is not «one that keeps dying»."""
+
+
+class BotDied(HandlerFailed):
+    """The bot's process died while it ran this event. The notes of the cause hold the end of its output."""
+
+    code = "bot_died"
+
+    def __init__(self, how: str, *, alone: bool) -> None:
+        """Build the error.
+
+        Args:
+            how: how the process ended, as a phrase: "exit status 3", "signal SIGABRT".
+            alone: whether this was the only event it ran, and so the one that killed it. Of several any may be it.
+        """
+        super().__init__(f"The bot's process died: {how}.")
+        self.how = how
+        self.alone = alone
+
+
+class BotResting(HandlerFailed):
+    """The bot's process cannot be started now, and this event did not run. Retry after the seconds named."""
+
+    code = "bot_resting"
+    retry: ClassVar[RetryAdvice] = "after"
+
+
+class HostedBot:
+    """Runs one bot folder in child processes. Implements `core.ports.Handler`.
+
+    The process starts with the first event. One that dies is started again, at once the first time, later each time it
+    goes on dying. One that exceeds `limits.memory` gets no new events, finishes those it has, and is replaced.
+    """
+
+    def __init__(  # noqa: PLR0913  what a process is made of, each given by name
+        self,
+        name: str,
+        folder: Path,
+        *,
+        limits: Limits,
+        environment: Mapping[str, str] | None = None,
+        host: Sequence[str] = HOST,
+        clock: Clock | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Build it; nothing starts yet.
+
+        Args:
+            name: the bot's name.
+            folder: the folder with its `bot.py`.
+            limits: deadline and memory.
+            environment: everything that the process finds in its environment.
+            host: the program and its first arguments.
+            clock: for the back-off.
+            chance: a random number from 0 to 1, for the back-off's jitter.
+        """
+        self.name = name
+        self.limits = limits
+        self._command = (*host, "--folder", str(folder), "--memory", str(limits.memory))
+        self._environment = dict(environment or {})
+        self._rest = _Rest(clock or SystemClock(), chance)
+        self._child: Child | None = None
+        self._began = 0.0
+        self._children: set[Child] = set()
+        self._watches = Tasks()
+        self._starting = asyncio.Lock()
+        self._quarantine = asyncio.Lock()
+        self._stopped = False
+
+    @classmethod
+    def for_quarantine(
+        cls,
+        folder: Path,
+        limits: Limits,
+        *,
+        name: str = "",
+        environment: Mapping[str, str] | None = None,
+        host: Sequence[str] = HOST,
+    ) -> HostedBot:
+        """Build one for `handle_alone` only: any bot, with a memory limit even if it has none itself.
+
+        Args:
+            folder: the folder with its `bot.py`.
+            limits: the bot's own.
+            name: the bot's name; by default the folder's.
+            environment: everything that the process finds in its environment.
+            host: the program and its first arguments.
+        """
+        limited = msgspec.structs.replace(limits, memory=limits.memory or QUARANTINE_MEMORY)
+        return cls(name or folder.name, folder, limits=limited, environment=environment, host=host)
+
+    @property
+    def running(self) -> int:
+        """How many events the processes have not answered, those that nobody waits for any longer included."""
+        return sum(child.running for child in self._children)
+
+    async def start(self) -> None:
+        """Start the process now instead of with the first event, to learn whether the bot can be loaded.
+
+        Raises:
+            BotResting: it cannot; the message says why.
+        """
+        await self._current()
+
+    async def handle(self, incoming: Incoming) -> Effects:
+        """Run the bot on one event, beside others, in its long-lived process.
+
+        Raises:
+            BotDied: the process died meanwhile.
+            BotResting: there is no process now; the event did not run.
+            HandlerFailed: the bot raised, ran out of time, or answered nonsense.
+        """
+        return await self._run(await self._current(), incoming)
+
+    async def handle_alone(self, incoming: Incoming) -> Effects:
+        """Run the bot on one event that has killed a process before: in a fresh one, alone, which is then discarded.
+
+        Raises:
+            BotDied: the process died, and this event did it.
+            BotResting: no process could be started; the event did not run.
+            HandlerFailed: the bot raised, ran out of time, or answered nonsense.
+        """
+        async with self._quarantine:
+            child = await self._begin()
+            try:
+                return await self._run(child, incoming)
+            finally:
+                await self._end(child)
+
+    async def stop(self) -> None:
+        """End every process of this bot, and what runs in it. Let the worker drain first."""
+        self._stopped = True
+        await self._watches.stop(0)
+        await asyncio.gather(*(self._end(child) for child in self._children))
+
+    async def _current(self) -> Child:
+        async with self._starting:
+            if self._child is not None and not self._child.alive:
+                self._child = None
+                self._rest.note_death(lived=self._rest.now() - self._began)
+            if self._child is None:
+                self._child = await self._begin()
+                self._began = self._rest.now()
+                self._watches.start(f"bot-{self.name}-{self._child.pid}", self._watch(self._child))
+            return self._child
+
+    async def _begin(self) -> Child:
+        if self._stopped:
+            raise BotResting("The bot is being stopped.", after=1.0)
+        self._rest.require_over()
+        try:
+            child = await Child.start(self._command, environment=self._environment, seconds=START)
+        except (ChildBroken, ChildDied) as error:
+            raise BotResting(f"The bot cannot be started. {error.message}", after=self._rest.note_failed_start()) from error
+        self._children.add(child)
+        return child
+
+    async def _end(self, child: Child) -> None:
+        await child.stop()
+        self._children.discard(child)
+
+    async def _watch(self, child: Child) -> None:
+        """Look after one process until it is gone, by its own doing or because it grew too large."""
+        while not await child.ended(seconds=WATCH):
+            if 0 < self.limits.memory < child.resident():
+                self._child = None if self._child is child else self._child
+                await child.finish(seconds=self.limits.deadline)
+        self._children.discard(child)
+
+    async def _run(self, child: Child, incoming: Incoming) -> Effects:
+        try:
+            answer = await child.call(msgspec.json.encode(incoming), seconds=self.limits.deadline)
+            return msgspec.json.decode(answer, type=Effects)
+        except ChildDied as died:
+            raise BotDied(died.how, alone=died.alone) from died
+        except CallFailed as failed:
+            raise HandlerFailed(failed.message, after=failed.after) from failed
+        except msgspec.DecodeError as error:
+            raise HandlerFailed(f"The bot's process answered nonsense: {error}") from error
+
+
+class _Rest:
+    """How long to wait until a process that dies is started again: not at all, then `FIRST_REST`, doubled each time."""
+
+    def __init__(self, clock: Clock, chance: Callable[[], float]) -> None:
+        self._clock = clock
+        self._chance = chance
+        self._deaths = 0
+        self._over_at = 0.0
+
+    def now(self) -> float:
+        return self._clock.monotonic()
+
+    def require_over(self) -> None:
+        left = self._over_at - self.now()
+        if left > 0:
+            raise BotResting(f"The bot's process died {self._deaths} times in a row.", after=left)
+
+    def note_death(self, *, lived: float) -> None:
+        self._deaths = 1 if lived >= LONG_LIFE else self._deaths + 1
+        self._begin(self._deaths - 1)
+
+    def note_failed_start(self) -> float:
+        self._deaths += 1
+        return self._begin(self._deaths)
+
+    def _begin(self, times: int) -> float:
+        longest = min(LONGEST_REST, FIRST_REST * 2.0 ** min(times - 1, 16)) if times else 0.0
+        seconds = longest * (0.5 + self._chance() / 2)
+        self._over_at = self.now() + seconds
+        return seconds
