@@ -1,32 +1,60 @@
-"""`EgressClient`: deadline, byte cap, address guard, placeholders, bulkhead."""
+"""`EgressClient`: total deadline, byte cap, address guard, placeholders, bulkhead; no redirects, cookies or decompression."""
 
 from __future__ import annotations
 
+import asyncio
+import socket
+import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
+from types import MappingProxyType
+from typing import Final
 
+import httpx
+
+from botstead.core.errors import EgressRefused, EgressTimeout, EgressUnsent
 from botstead.core.messages import Call, Response
 from botstead.core.secret import Secret
+from botstead.runtime.egress.addresses import AddressGuard
+from botstead.runtime.egress.bulkhead import Bulkhead
+from botstead.runtime.egress.general import GeneralTransport
+from botstead.runtime.egress.request import Origin, Target, filled_headers, filled_path, is_address, target_of
+from botstead.runtime.egress.wire import Connection, Pool, connect
 
 Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Turns a host name and port into addresses."""
+"""Turns a host name and port into addresses; raises `OSError` when it cannot."""
 
-NO_SECRETS: Mapping[str, Secret] = {}
+NO_SECRETS: Final[Mapping[str, Secret]] = MappingProxyType({})
+_LEAN_LIMIT = 1_048_576
 
 
 class EgressClient:
-    """The one guarded way out (implements `core.ports.Egress`)."""
+    """The one guarded way out (implements `core.ports.Egress`).
 
-    def __init__(self, *, allow: Sequence[str], resolver: Resolver | None = None) -> None:
+    A POST whose answer is small, which is what a channel sends, goes over lean connections of our own; everything else through
+    httpx. The guarantees are the same, and held to the same tests.
+    """
+
+    def __init__(
+        self, *, allow: Sequence[str], resolver: Resolver | None = None, tls: ssl.SSLContext | None = None, concurrency: int = 64
+    ) -> None:
         """Build a client. Needs no running loop yet.
 
         Args:
             allow: what the address guard lets through besides public addresses: `host:port`, an address, or a range.
             resolver: turns names into addresses; by default the system's.
+            tls: the TLS context; by default one that trusts the usual authorities.
+            concurrency: how many calls to one service run at once; more wait within their deadline.
 
         Raises:
             ConfigurationError: an entry of `allow` is none of these.
         """
-        raise NotImplementedError
+        self._guard = AddressGuard(allow)
+        self._resolver = resolver or system_resolver
+        self._given_tls = tls
+        self._bulkhead = Bulkhead(concurrency)
+        self._pool = Pool()
+        self._general = GeneralTransport(self._addresses, lambda: self._tls)
 
     async def call(self, call: Call, secrets: Mapping[str, Secret] = NO_SECRETS) -> Response:
         """Make one HTTP request.
@@ -41,8 +69,101 @@ class EgressClient:
             EgressTimeout: `call.timeout` passed after the request was written.
             EgressBroken: the connection broke before the answer was complete.
         """
-        raise NotImplementedError
+        target = target_of(call.url)
+        if is_address(target.origin.host):  # no transport asks a resolver about these
+            self._check(target.origin, [target.origin.host])
+        send = self._send_lean if call.method == "POST" and call.limit <= _LEAN_LIMIT else self._general.send
+        progress: list[bool] = []
+        try:
+            async with asyncio.timeout(call.timeout), self._bulkhead.place(call.service or target.origin.host):
+                return await send(call, target, secrets, progress)
+        except TimeoutError:
+            pass
+        if progress:
+            raise EgressTimeout(f"{target.authority} did not answer within {call.timeout:g} s; the request may have arrived.")
+        raise EgressUnsent(f"{target.authority} could not be connected to within {call.timeout:g} s; nothing was sent.")
 
     async def close(self) -> None:
         """Close every connection. Safe to repeat."""
-        raise NotImplementedError
+        self._pool.close()
+        await self._general.close()
+
+    @cached_property
+    def _tls(self) -> ssl.SSLContext:
+        return self._given_tls or httpx.create_ssl_context(trust_env=False)
+
+    async def _send_lean(self, call: Call, target: Target, secrets: Mapping[str, Secret], progress: list[bool]) -> Response:
+        request = _written_out(call, target, secrets)
+        origin = target.origin
+        connection = self._pool.take(origin) or await self._connected(origin, target.authority)
+        progress.append(True)
+        try:
+            response = await connection.exchange(request, limit=call.limit)
+        except BaseException:
+            connection.abort()
+            raise
+        self._pool.give_back(origin, connection)
+        return response
+
+    async def _connected(self, origin: Origin, authority: str) -> Connection:
+        addresses = await self._addresses(origin)
+        try:
+            return await connect(origin, addresses, tls=lambda: self._tls)
+        except OSError as error:
+            raise EgressUnsent(f"{authority} could not be connected to ({_why(error)}); nothing was sent.") from error
+
+    async def _addresses(self, origin: Origin) -> list[str]:
+        """Resolve once. All answers must be permitted: one bad one among good ones is an attack, not an accident."""
+        if is_address(origin.host):
+            return [origin.host]
+        try:
+            found = await self._resolver(origin.host, origin.port)
+        except OSError as error:
+            raise EgressUnsent(f"The name {origin.host} does not resolve; nothing was sent.") from error
+        self._check(origin, found)
+        return list(found)
+
+    def _check(self, origin: Origin, addresses: Sequence[str]) -> None:
+        for address in addresses:
+            if not self._guard.permits(address, host=origin.host, port=origin.port):
+                raise EgressRefused(
+                    f"{origin.host} leads to an address that is not allowed. To reach it, list {origin.host}:{origin.port} in "
+                    "BOTSTEAD_EGRESS_ALLOW."
+                )
+
+
+async def system_resolver(host: str, port: int) -> list[str]:
+    """Ask the system for all addresses of a name.
+
+    Args:
+        host: the name.
+        port: the port, which some systems want to know.
+
+    Raises:
+        OSError: there are none, or nobody could be asked.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(address[0]) for _, _, _, _, address in found]
+
+
+def _written_out(call: Call, target: Target, secrets: Mapping[str, Secret]) -> bytes:
+    """Return the bytes of a request: the only place besides httpx's transport where secrets are in the clear."""
+    body = call.body or b""
+    head = "".join(
+        (
+            f"{call.method} {filled_path(target.path, secrets)} HTTP/1.1\r\nhost: {target.authority}\r\n",
+            "user-agent: botstead\r\naccept-encoding: identity\r\n",
+            *(f"{name}: {value}\r\n" for name, value in filled_headers(call, secrets)),
+            f"content-length: {len(body)}\r\n\r\n",
+        )
+    )
+    return head.encode("ascii") + body
+
+
+def _why(error: OSError) -> str:
+    """Say what kind of failure it was; the library's own text would name addresses of the inside."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid: {error.verify_message}"
+    if isinstance(error, ssl.SSLError):
+        return "TLS failed"
+    return "it took too long" if isinstance(error, TimeoutError) else (error.strerror or type(error).__name__)
