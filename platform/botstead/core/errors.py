@@ -22,7 +22,8 @@ BotsteadError
 │   ├── EgressTimeout       the deadline passed after the request was written: outcome unknown
 │   └── EgressBroken        the connection broke after the request was written: outcome unknown
 ├── Fenced                  this worker's lease is gone; its work was rolled back
-└── HandlerFailed           a bot's handler raised, ran out of time, or answered nonsense
+├── HandlerFailed           a bot's handler raised, ran out of time, or answered nonsense
+└── Declined                a bot says no in words meant for the person; the message is the reply
 """
 
 from __future__ import annotations
@@ -213,3 +214,15 @@ class HandlerFailed(BotsteadError):
 
     code = "handler_failed"
     retry: ClassVar[RetryAdvice] = "later"
+
+
+class Declined(BotsteadError):
+    """That is not possible right now.
+
+    Raise it in a handler, or in a service that handlers call, with a sentence for the person. That sentence becomes the
+    reply, and nothing else of what the handler did takes effect.
+    """
+
+    status = 422
+    code = "declined"
+    expected = True

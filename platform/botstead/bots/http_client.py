@@ -1,0 +1,122 @@
+"""`Http`: how handlers call other services, through the guarded way out, to the hosts that `bot.toml` lists."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+
+from botstead.core.errors import EgressError, EgressRefused
+from botstead.core.messages import Call, Response
+from botstead.core.ports import Egress
+
+_JSON = "application/json"
+
+
+class Http:
+    """Calls outside services. Every call has a deadline, a limit on the answer, and follows no redirect."""
+
+    def __init__(self, egress: Egress, allowed: tuple[str, ...] = (), *, service: str = "bot") -> None:
+        """Build the client; the platform does.
+
+        Args:
+            egress: the way out.
+            allowed: hosts, from `egress` in `bot.toml`.
+            service: the name in metrics and breakers.
+        """
+        self._egress = egress
+        self._allowed = allowed
+        self._service = service
+
+    async def get(
+        self, url: str, params: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None, seconds: float = 8.0
+    ) -> Response:
+        """Fetch an address.
+
+        Args:
+            url: absolute, `https://…`.
+            params: added to the query.
+            headers: sent as they are.
+            seconds: limit for everything together.
+
+        Raises:
+            EgressRefused: `bot.toml` does not list the host, or the guard refused the address.
+            EgressError: no answer came; see its subclasses.
+        """
+        if params:
+            url += ("&" if "?" in url else "?") + urlencode(params, doseq=True)
+        return await self._call("GET", url, headers, None, seconds)
+
+    async def post(self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None, seconds: float = 8.0) -> Response:
+        """Post bytes. Not repeated by itself: the request may have arrived even when no answer came.
+
+        Args:
+            url: absolute.
+            body: what is sent.
+            headers: sent as they are.
+            seconds: limit for everything together.
+
+        Raises:
+            EgressError: as `get`.
+        """
+        return await self._call("POST", url, headers, body, seconds)
+
+    async def get_json(
+        self, url: str, params: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None, seconds: float = 8.0
+    ) -> Any:
+        """Fetch JSON and decode it. Arguments as `get`.
+
+        Raises:
+            EgressError: no answer, a status other than 2xx, or no JSON.
+        """
+        return _decoded(url, await self.get(url, params, headers={"accept": _JSON, **(headers or {})}, seconds=seconds))
+
+    async def post_json(self, url: str, data: Any, *, headers: Mapping[str, str] | None = None, seconds: float = 8.0) -> Any:
+        """Post JSON and decode the JSON of the answer; None when the answer is empty.
+
+        Args:
+            url: absolute.
+            data: what is encoded.
+            headers: sent as they are.
+            seconds: limit for everything together.
+
+        Raises:
+            EgressError: no answer, a status other than 2xx, or no JSON.
+        """
+        sent = {"content-type": _JSON, "accept": _JSON, **(headers or {})}
+        return _decoded(url, await self.post(url, msgspec.json.encode(data), headers=sent, seconds=seconds))
+
+    async def _call(
+        self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None, seconds: float
+    ) -> Response:
+        host = _host(url)
+        name = host.partition(":")[0]
+        if not any(fnmatch.fnmatchcase(host, pattern) or fnmatch.fnmatchcase(name, pattern) for pattern in self._allowed):
+            raise EgressRefused(f'{host or url!r} is not allowed. Add it to bot.toml: egress = ["{host or "api.example.org"}"]')
+        call = Call(method=method, url=url, headers=headers or {}, body=body, timeout=seconds, service=self._service)
+        return await self._egress.call(call)
+
+
+def _host(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return ""
+    return f"{parts.hostname}:{port}" if port else parts.hostname
+
+
+def _decoded(url: str, response: Response) -> Any:
+    if not 200 <= response.status < 300:
+        raise EgressError(f"{_host(url)} answered {response.status}.")
+    if not response.body:
+        return None
+    try:
+        return response.json()
+    except msgspec.DecodeError as error:
+        raise EgressError(f"{_host(url)} answered something that is not JSON.") from error
