@@ -13,7 +13,7 @@ from typing import Any
 
 import asyncpg
 
-from botstead.core.errors import ConfigurationError, Unavailable, UnsafePostgres
+from botstead.core.errors import BotsteadError, ConfigurationError, Unavailable, UnsafePostgres
 from botstead.store.engine import ENGINE
 
 STATEMENT_TIMEOUT = 5.0
@@ -33,7 +33,16 @@ AWAY = (
     asyncpg.CannotConnectNowError,
 )
 """What asyncpg raises when the server is gone, going, or not yet there."""
-BUSY = (asyncpg.TooManyConnectionsError, asyncpg.DiskFullError, asyncpg.OutOfMemoryError, asyncpg.QueryCanceledError)
+BUSY = (
+    asyncpg.TooManyConnectionsError,
+    asyncpg.DiskFullError,
+    asyncpg.OutOfMemoryError,
+    asyncpg.QueryCanceledError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+)
 """What Postgres says when it cannot serve now but may later."""
 
 
@@ -174,6 +183,19 @@ class Postgres:
             await connection.execute("SELECT 1")
 
 
+class RowRefused(BotsteadError):
+    """Postgres refuses a value. The statement was rolled back; its other rows may be tried without this one."""
+
+    code = "row_refused"
+
+
+class VersionConflict(BotsteadError):
+    """A conversation's state was changed by somebody else. Read it again, then retry."""
+
+    code = "version_conflict"
+    retry = "later"
+
+
 class Held:
     """One connection kept for one loop, reopened when it broke. Never share it between tasks."""
 
@@ -197,7 +219,8 @@ class Held:
 
         Raises:
             Unavailable: the server is away or broke off; the statement may have committed.
-            asyncpg.PostgresError: the statement itself failed and was rolled back.
+            VersionConflict: the statement divided by zero, which is how it says so; nothing was committed.
+            RowRefused: the statement itself failed; nothing was committed.
         """
         connection = await self._ready()
         try:
@@ -208,8 +231,10 @@ class Held:
         except asyncpg.PostgresConnectionError as error:
             self._drop()
             raise Unavailable("The database went away.", after=1.0) from error
-        except asyncpg.PostgresError:
-            raise
+        except asyncpg.DivisionByZeroError as error:
+            raise VersionConflict from error
+        except (asyncpg.PostgresError, asyncpg.DataError, ValueError) as error:
+            raise RowRefused(f"Postgres refuses a value: {error}") from error
         except BaseException as error:
             self._drop()
             if isinstance(error, AWAY):

@@ -9,7 +9,7 @@ import pytest
 
 from botstead.core.errors import ConfigurationError, SchemaMismatch, Unavailable, UnsafePostgres
 from botstead.store import migrate
-from botstead.store.postgres import Held, Postgres, connect
+from botstead.store.postgres import Held, Postgres, RowRefused, VersionConflict, connect
 from tests import servers
 
 
@@ -79,8 +79,10 @@ def test_held_connection_comes_back_after_its_backend_is_killed(postgres_dsn):
             await held.fetch("SELECT 1")
         assert (await held.fetch("SELECT 1 AS one"))[0]["one"] == 1
         assert held.generation == 2
-        with pytest.raises(asyncpg.DivisionByZeroError):
+        with pytest.raises(VersionConflict):
             await held.fetch("SELECT 1/0")
+        with pytest.raises(RowRefused):
+            await held.fetch("SELECT $1::text", "a\0b")
         assert held.generation == 2
         await held.close()
         await other.close()

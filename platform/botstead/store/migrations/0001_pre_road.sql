@@ -63,6 +63,7 @@ CREATE TABLE api_key (
 CREATE TABLE seen (
     channel integer NOT NULL,
     key text NOT NULL,
+    id bigint NOT NULL,                         -- message.id of the first one
     at timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (channel, key)
 );

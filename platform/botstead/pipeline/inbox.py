@@ -1,0 +1,176 @@
+"""The durable door: nothing is acknowledged before its transaction has committed.
+
+One loop takes whatever is queued, with no timer, so that a lone message waits for nothing and a burst shares one
+fsync. Duplicates are found by a unique key in the same statement. Beyond its bounds the door answers «unavailable»,
+and the provider delivers again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from hashlib import sha256
+
+import msgspec
+
+from botstead.core.errors import Unavailable, Unreadable
+from botstead.core.messages import Event, Kind
+from botstead.core.ports import Account, Wake
+from botstead.pipeline.batch import Batcher
+from botstead.pipeline.partitions import conversation_key, partition_of
+from botstead.store.postgres import RowRefused
+from botstead.store.road import Ingest, NewMessage
+from botstead.telemetry.catalog import DUPLICATES, INBOX_WAITING
+
+QUEUE_LIMIT = 5_000
+"""Messages waiting for their commit in this process."""
+QUEUE_BYTES = 64 * 1024 * 1024
+"""Bytes waiting for their commit in this process."""
+KEY_LIMIT = 200
+"""Longer dedup keys are replaced by their hash."""
+BACKLOG_EVERY = 1.0
+"""Seconds between two looks at how much waits in the database."""
+INTERNAL = 2
+"""`message.direction` of what is asked for from inside."""
+
+
+class Inbox:
+    """Keeps events. One for each ingest process."""
+
+    def __init__(
+        self,
+        ingest: Ingest,
+        wake: Wake,
+        *,
+        resolve: Callable[[int, str], str | None],
+        backlog_limit: int,
+        room: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Prepare; `run` does the work.
+
+        Args:
+            ingest: the statements.
+            wake: told after each commit.
+            resolve: (channel, external id) to a conversation that has moved there, or None.
+            backlog_limit: waiting messages above which nothing is taken.
+            room: in a process that also handles, waits until not too much is unanswered.
+        """
+        self._ingest = ingest
+        self._wake = wake
+        self._resolve = resolve
+        self._backlog_limit = backlog_limit
+        self._room = room
+        self._batcher: Batcher[list[NewMessage], list[int]] = Batcher(self._flush)
+        self._queued = 0
+        self._bytes = 0
+        self._full = False
+        self._turn = asyncio.Lock()
+
+    async def run(self) -> None:
+        """Commit batches, and watch the backlog, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._batcher.run(), name="inbox-commit")
+            group.create_task(self._watch(), name="inbox-backlog")
+
+    async def accept(self, account: Account, events: Sequence[Event]) -> int:
+        """Keep events; returns how many were new, after the commit.
+
+        Raises:
+            Unavailable: they were not kept; the provider should deliver again.
+            Unreadable: an event cannot be kept at all.
+        """
+        new = sum(1 for message in await self._keep(account, events) if message)
+        if new < len(events):
+            DUPLICATES.at(account.kind).inc(len(events) - new)
+        return new
+
+    async def accept_one(self, account: Account, event: Event) -> int:
+        """Keep one event; returns the message id, that of the first one when it is a duplicate.
+
+        Raises:
+            Unavailable: see `accept`.
+        """
+        (message,) = await self._keep(account, (event,))
+        if message:
+            return message
+        async with self._turn:
+            return await self._ingest.known(account.id, _dedup_key(event.key)) or 0
+
+    async def _keep(self, account: Account, events: Sequence[Event]) -> list[int]:
+        if not events:
+            return []
+        rows = [self._row(account, event) for event in events]
+        size = sum(len(row.payload) for row in rows)
+        if self._full:
+            raise Unavailable("Too many messages wait to be handled.", after=5)
+        if self._queued + len(rows) > QUEUE_LIMIT or self._bytes + size > QUEUE_BYTES:
+            raise Unavailable("Too many messages arrive at once.", after=1)
+        self._queued += len(rows)
+        self._bytes += size
+        try:
+            if self._room is not None:
+                await self._room()
+            return await self._commit(rows)
+        finally:
+            self._queued -= len(rows)
+            self._bytes -= size
+
+    async def _commit(self, rows: list[NewMessage]) -> list[int]:
+        """Commit with others; when one of the batch is refused, each tries alone, so that none pays for another."""
+        try:
+            return await self._batcher.submit(rows)
+        except RowRefused:
+            try:
+                return (await self._flush([rows]))[0]
+            except RowRefused as error:
+                raise Unreadable("The event holds a value that cannot be kept.") from error
+
+    def _row(self, account: Account, event: Event) -> NewMessage:
+        conversation = self._resolve(account.id, event.conversation) or conversation_key(account.id, event.conversation)
+        return NewMessage(
+            account.id,
+            _dedup_key(event.key),
+            partition_of(conversation),
+            account.bot,
+            conversation,
+            event.text.replace("\0", "\ufffd"),
+            _payload(event),
+            uuid.uuid4(),
+            INTERNAL if event.kind in (Kind.SEND, Kind.SCHEDULE) else 0,
+        )
+
+    async def _flush(self, batch: list[list[NewMessage]]) -> list[list[int]]:
+        first: dict[tuple[int, str], NewMessage] = {}
+        for rows in batch:
+            for row in rows:
+                first.setdefault((row.channel, row.key), row)
+        async with self._turn:
+            kept = {(row.channel, row.key): row.id for row in await self._ingest.keep(list(first.values()))}
+        if kept:
+            self._wake.publish("inbox")
+        # A key that came twice in one batch is new once.
+        return [[kept.pop((row.channel, row.key), 0) for row in rows] for rows in batch]
+
+    async def _watch(self) -> None:
+        while True:
+            with suppress(Unavailable):  # the commit loop meets the same outage and answers for it
+                async with self._turn:
+                    waiting = await self._ingest.waiting(limit=self._backlog_limit + 1)
+                self._full = waiting > self._backlog_limit
+                INBOX_WAITING.at().set(waiting)
+            await asyncio.sleep(BACKLOG_EVERY)
+
+
+def _dedup_key(key: str) -> str:
+    return key if len(key) <= KEY_LIMIT and "\0" not in key else sha256(key.encode()).hexdigest()
+
+
+def _payload(event: Event) -> str:
+    """Encode what is not kept in columns of its own."""
+    lean = msgspec.structs.replace(event, text="", key="", conversation="")
+    try:
+        return msgspec.json.encode(lean).decode().replace("\0", "")
+    except UnicodeError as error:
+        raise Unreadable("The body is not valid UTF-8.") from error
