@@ -1,0 +1,174 @@
+"""The embedded edge: Caddy between the world and the API. The API itself never faces a client: a slow one would hold it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from botstead.processes.embedded import probes, wheels
+from botstead.processes.embedded.child import Program
+from botstead.processes.embedded.folder import write_whole
+
+MAX_HEADER_BYTES = 32_768
+PROBLEM = {
+    "type": "about:blank",
+    "title": "{http.error.status_text}",
+    "status": "{http.error.status_code}",
+    "code": "edge",
+}
+
+
+class Site(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the edge stands.
+
+    Args:
+        host: address to bind.
+        port: port to bind.
+        metrics_port: loopback port for its metrics.
+        api_ports: loopback ports of the API processes.
+        body_limit: the largest request body, in bytes.
+    """
+
+    host: str
+    port: int
+    metrics_port: int
+    api_ports: tuple[int, ...]
+    body_limit: int
+
+    @property
+    def listen(self) -> str:
+        """The address as Caddy writes it."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def prepare(data: Path, site: Site) -> Program:
+    """Return how the edge is run.
+
+    Args:
+        data: the data folder.
+        site: where it stands.
+
+    Raises:
+        ConfigurationError: Caddy is not installed.
+    """
+    folder = data / "edge"
+    folder.mkdir(exist_ok=True, mode=0o700)
+    settings = folder / "caddy.json"
+    write_whole(settings, msgspec.json.format(msgspec.json.encode(configuration(site, storage=folder)), indent=2))
+    return Program(
+        role="edge",
+        instance="edge",
+        command=(str(wheels.caddy()), "run", "--config", str(settings)),
+        environment={"PATH": "/usr/bin:/bin", "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)},
+        folder=folder,
+        ready=probes.http(site.metrics_port, "/metrics"),
+        stop_seconds=10.0,
+        metrics=f"http://127.0.0.1:{site.metrics_port}/metrics",
+    )
+
+
+def configuration(site: Site, *, storage: Path) -> dict[str, Any]:
+    """Return Caddy's configuration (https://caddyserver.com/docs/json/).
+
+    Args:
+        site: where it stands.
+        storage: folder that Caddy may keep files in.
+    """
+    return {
+        "admin": {"disabled": True, "config": {"persist": False}},
+        "storage": {"module": "file_system", "root": str(storage)},
+        "logging": {"logs": {"default": {"level": "WARN", "encoder": {"format": "json"}}}},
+        "apps": {
+            "http": {
+                "grace_period": "5s",
+                "metrics": {},
+                "servers": {"edge": _edge(site), "metrics": _metrics(site.metrics_port)},
+            }
+        },
+    }
+
+
+def _edge(site: Site) -> dict[str, Any]:
+    return {
+        "listen": [site.listen],
+        "protocols": ["h1"],
+        "automatic_https": {"disable": True},
+        "read_header_timeout": "5s",
+        "idle_timeout": "60s",
+        "max_header_bytes": MAX_HEADER_BYTES,
+        "routes": [
+            {
+                "match": [{"path": ["/metrics", "/metrics/*"]}],
+                "handle": [{"handler": "error", "status_code": 404}],
+                "terminal": True,
+            },
+            {"handle": [{"handler": "request_body", "max_size": site.body_limit}]},
+            {"match": [{"path": ["/chat/*/events"]}], "handle": [_proxy(site, stream=True)], "terminal": True},
+            {"handle": [_proxy(site, stream=False)]},
+        ],
+        "errors": {"routes": _errors()},
+    }
+
+
+def _proxy(site: Site, *, stream: bool) -> dict[str, Any]:
+    handler: dict[str, Any] = {
+        "handler": "reverse_proxy",
+        "upstreams": [{"dial": f"127.0.0.1:{port}"} for port in site.api_ports],
+        "transport": {
+            "protocol": "http",
+            "dial_timeout": "2s",
+            # Shorter than uvicorn keeps an idle connection (5 s): a POST must not race with its closing.
+            "keep_alive": {"idle_timeout": "4s"},
+        },
+        "load_balancing": {
+            "selection_policy": {"policy": "least_conn"},
+            "try_duration": "5s",
+            "try_interval": "100ms",
+            # A delivery may be sent again: the inbox knows it by its id. Other POSTs may not.
+            "retry_match": [{"method": ["GET", "HEAD"]}, {"method": ["POST"], "path": ["/hooks/*"]}],
+        },
+        # Active only: with passive checks one hostile client could put every API process out of use.
+        "health_checks": {"active": {"uri": "/health/ready", "interval": "1s", "timeout": "1s"}},
+        # Whole bodies before anything is sent on: a slow sender holds the edge, never the API; and a retry has the body.
+        "request_buffers": site.body_limit,
+        # A client's word on who it is counts for nothing; Caddy sets X-Forwarded-For anew.
+        "headers": {"request": {"delete": ["Forwarded", "X-Real-IP"]}},
+    }
+    if stream:
+        handler["flush_interval"] = -1
+    return handler
+
+
+def _errors() -> list[dict[str, Any]]:
+    """Errors of the edge itself, as problem documents (RFC 9457)."""
+    problem = msgspec.json.encode(PROBLEM).decode().replace('"{http.error.status_code}"', "{http.error.status_code}")
+    content = {"Content-Type": ["application/problem+json"]}
+    return [
+        {
+            "match": [{"expression": "{http.error.status_code} in [502, 503, 504]"}],
+            "handle": [
+                {
+                    "handler": "static_response",
+                    "status_code": "503",
+                    "headers": {**content, "Retry-After": ["1"]},
+                    "body": '{"type":"about:blank","title":"Service Unavailable","status":503,"code":"unavailable"}',
+                }
+            ],
+        },
+        {
+            "handle": [
+                {"handler": "static_response", "status_code": "{http.error.status_code}", "headers": content, "body": problem}
+            ]
+        },
+    ]
+
+
+def _metrics(port: int) -> dict[str, Any]:
+    return {
+        "listen": [f"127.0.0.1:{port}"],
+        "protocols": ["h1"],
+        "automatic_https": {"disable": True},
+        "routes": [{"match": [{"path": ["/metrics"]}], "handle": [{"handler": "metrics"}]}],
+    }
