@@ -35,7 +35,7 @@ class Asked(BaseException):
 class Draft:
     """What one run wants to happen. Nothing of it happens before the handler has returned."""
 
-    __slots__ = ("actions", "forwards", "notice", "own")
+    __slots__ = ("_sealed", "actions", "forwards", "notice", "own")
 
     def __init__(self, own: str) -> None:
         """Begin an empty draft.
@@ -47,6 +47,26 @@ class Draft:
         self.actions: list[Action] = []
         self.forwards: dict[str, list[Action]] = {}
         self.notice = ""
+        self._sealed = False
+
+    def add(self, action: Action, to: str = "") -> Queued:
+        """Add what is to be said.
+
+        Args:
+            action: what to do.
+            to: the key of another conversation; by default the handler's own.
+        """
+        if self._sealed:
+            return QUEUED
+        if to in {"", self.own}:
+            self.actions.append(action)
+        else:
+            self.forwards.setdefault(to, []).append(action)
+        return QUEUED
+
+    def seal(self) -> None:
+        """Take nothing more: the run ended at a question, and what its `finally` blocks say will be said at the real end."""
+        self._sealed = True
 
     def clear(self) -> None:
         """Forget everything: it was already said in an earlier run."""
@@ -72,7 +92,11 @@ def rows(buttons: Buttons) -> tuple[tuple[Button, ...], ...]:
         return ()
     if all(isinstance(item, str | Button) for item in buttons):
         return (tuple(_button(item) for item in buttons),)
-    return tuple((_button(row),) if isinstance(row, str | Button) else tuple(_button(item) for item in row) for row in buttons)
+    return tuple(_row(row) for row in buttons)
+
+
+def _row(row: object) -> tuple[Button, ...]:
+    return tuple(_button(item) for item in row) if isinstance(row, list | tuple) else (_button(row),)
 
 
 def _button(item: object) -> Button:
@@ -160,9 +184,7 @@ class Chat:
             reply_to: the provider's id of the message that this one answers (`message.id`).
         """
         message = compose(text, buttons, plain=plain, reply_to=reply_to)
-        if message is not None:
-            self._draft.actions.append(message)
-        return QUEUED
+        return QUEUED if message is None else self._draft.add(message)
 
     def edit(self, target: str, text: str, buttons: Buttons = (), *, plain: bool = False) -> Queued:
         """Replace a message of the bot's own. In a button's handler `message.id` is the message with the button.
@@ -173,8 +195,7 @@ class Chat:
             buttons: the new buttons; none removes them.
             plain: take the text literally.
         """
-        self._draft.actions.append(Edit(target, text, rows(buttons), plain))
-        return QUEUED
+        return self._draft.add(Edit(target, text, rows(buttons), plain))
 
     def delete(self, target: str) -> Queued:
         """Delete a message of the bot's own.
@@ -182,13 +203,11 @@ class Chat:
         Args:
             target: the provider's id of the message.
         """
-        self._draft.actions.append(Delete(target))
-        return QUEUED
+        return self._draft.add(Delete(target))
 
     def typing(self) -> Queued:
         """Show that the bot is writing, between two messages."""
-        self._draft.actions.append(Typing())
-        return QUEUED
+        return self._draft.add(Typing())
 
     def notice(self, text: str) -> Queued:
         """Show a short notice to the person who pressed a button, where the channel can; elsewhere nothing happens.
@@ -206,7 +225,7 @@ class Chat:
             source: an `https://` address that the provider may fetch, or the provider's own file id.
             caption: stands under it.
         """
-        return self._attach(_attachment("image", source, caption=caption))
+        return self._draft.add(Send(attachments=(_attachment("image", source, caption=caption),)))
 
     def document(self, source: str, caption: str = "", *, name: str = "") -> Queued:
         """Send a file.
@@ -216,7 +235,7 @@ class Chat:
             caption: stands under it.
             name: what the file is called.
         """
-        return self._attach(_attachment("file", source, caption=caption, name=name))
+        return self._draft.add(Send(attachments=(_attachment("file", source, caption=caption, name=name),)))
 
     def ask(self, text: str, buttons: Buttons = (), *, timeout: float = DAY) -> Question:
         """Ask, and go on when the answer is there: `city = await chat.ask("Which city?")`.
@@ -254,7 +273,9 @@ class Chat:
         self.unanswered -= 1
         if self._asked == len(self._answers):
             self.asking = question
-            self._draft.actions.append(Send(question.text, question.buttons))
+            self._draft.add(Send(question.text, question.buttons))
+            self._draft.seal()
+            self._memory.seal()
             raise Asked
         given = self._answers[self._asked]
         self._asked += 1
@@ -269,10 +290,6 @@ class Chat:
             given.state = stored if stored != self._memory.data else None
         if given.state is not None:
             self._memory.replace(copied(given.state))
-
-    def _attach(self, attachment: Attachment) -> Queued:
-        self._draft.actions.append(Send(attachments=(attachment,)))
-        return QUEUED
 
 
 def _attachment(kind: str, source: str, *, caption: str, name: str = "") -> Attachment:
@@ -300,13 +317,7 @@ class Outbox:
             plain: take the text literally.
         """
         action = compose(text, buttons, plain=plain) if isinstance(text, str) else text
-        if action is None:
-            return QUEUED
-        if to == self._draft.own:
-            self._draft.actions.append(action)
-        else:
-            self._draft.forwards.setdefault(to, []).append(action)
-        return QUEUED
+        return QUEUED if action is None else self._draft.add(action, to)
 
 
 def said(items: Iterable[Action]) -> str:

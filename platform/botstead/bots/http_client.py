@@ -93,9 +93,11 @@ class Http:
         self, method: str, url: str, headers: Mapping[str, str] | None, body: bytes | None, seconds: float
     ) -> Response:
         host = _host(url)
+        if not host:
+            raise EgressRefused(f"{url!r} is no http or https address.")
         name = host.partition(":")[0]
         if not any(fnmatch.fnmatchcase(host, pattern) or fnmatch.fnmatchcase(name, pattern) for pattern in self._allowed):
-            raise EgressRefused(f'{host or url!r} is not allowed. Add it to bot.toml: egress = ["{host or "api.example.org"}"]')
+            raise EgressRefused(f'{host} is not allowed. Add it to bot.toml: egress = ["{host}"]')
         call = Call(method=method, url=url, headers=headers or {}, body=body, timeout=seconds, service=self._service)
         return await self._egress.call(call)
 

@@ -175,7 +175,7 @@ def _provided(make: Callable[[Incoming], object]) -> Source:
 
 def _unknown(route: Route, name: str, annotation: object, providers: Providers) -> str:
     where = located(route.function)
-    if isinstance(annotation, type) and converter(annotation) is None:
+    if isinstance(annotation, type) and annotation is not inspect.Parameter.empty and converter(annotation) is None:
         known = _listed(kind.__name__ for kind in (*_OURS, *providers))
         return f"{where}: parameter {name!r} asks for {annotation.__name__}, which is not provided here. There are {known}."
     pattern = _shown(route)

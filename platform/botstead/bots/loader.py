@@ -66,8 +66,10 @@ def load(folder: Path) -> Loaded:
         raise BotBroken(f"{folder} has no {SOURCE}. `botstead new {folder.name}` writes a first one.")
     try:
         module = import_bot(folder)
-    except BotBroken:
-        raise
+    except BotBroken as error:
+        if str(folder) in error.message:
+            raise
+        raise BotBroken(f"{_place(error, folder)}: {error.message}") from error
     except SyntaxError as error:
         raise BotBroken(f"{error.filename} line {error.lineno}: {error.msg}.") from error
     except (Exception, SystemExit) as error:

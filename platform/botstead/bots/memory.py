@@ -23,7 +23,7 @@ _split = msgspec.json.Decoder(dict[str, msgspec.Raw])
 class Memory:
     """What one run of a handler reads and writes of the state. The pending question lies in it, hidden from authors."""
 
-    __slots__ = ("_began", "_data", "_stored", "_whole", "pending")
+    __slots__ = ("_began", "_data", "_sealed", "_stored", "_whole", "pending")
 
     def __init__(self, stored: bytes) -> None:
         """Read a stored state.
@@ -33,6 +33,7 @@ class Memory:
         """
         self._data: dict[str, Any] | None = None
         self._began: dict[str, Any] | None = None
+        self._sealed: bytes | None = None
         self.pending: Pending | None = None
         self._whole = self._stored = stored
         if _MARK in stored:
@@ -66,6 +67,19 @@ class Memory:
         self._began = before
         self._data = copied(before)
 
+    def seal(self) -> None:
+        """Keep what is there now: later changes of the dict do not count.
+
+        Raises:
+            HandlerFailed: see `encode`.
+        """
+        self._sealed = self._own()
+
+    def _own(self) -> bytes:
+        if self._sealed is not None:
+            return self._sealed
+        return self._stored if self._data is None else encode_state(self._data)
+
     def replace(self, data: dict[str, Any]) -> None:
         """Put other content into the very same dict, so that handlers keep their reference to it.
 
@@ -82,7 +96,7 @@ class Memory:
         Raises:
             HandlerFailed: a value is not JSON, or the whole is larger than `STATE_LIMIT`; the message names where.
         """
-        own = self._stored if self._data is None else encode_state(self._data)
+        own = self._own()
         if self.pending is not None:
             own = _joined(own, self.pending.write())
         if own == self._whole:

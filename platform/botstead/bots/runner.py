@@ -156,7 +156,8 @@ class PythonBot:
         conversation = Conversation(incoming, memory)
         run = Run(incoming, event, found.values, conversation, chat, Outbox(draft))
         try:
-            draft.actions.extend(await self._returned(wired, run))
+            for action in await self._returned(wired, run):
+                draft.add(action)
         except Declined as declined:
             return self._declined(declined, incoming)
         _require_awaited(chat, wired)

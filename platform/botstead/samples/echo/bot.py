@@ -16,7 +16,7 @@ async def echo(message: Message, conversation: Conversation) -> str:
 @bot.command("count")
 async def count(conversation: Conversation) -> str:
     """Tell how many messages I have repeated here."""
-    return f"I have repeated {conversation.state.get('count', 0)} so far."
+    return f"I have repeated {conversation.state.get('count', 0)} messages so far."
 
 
 @bot.command("buttons")

@@ -1,0 +1,100 @@
+"""`Http`: only to the hosts that bot.toml lists, and answers that are no answers are errors."""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import pytest
+
+from botstead import Bot, Http
+from botstead.bots.manifest import Manifest
+from botstead.bots.runner import PythonBot
+from botstead.core.errors import EgressError, EgressRefused
+from botstead.core.messages import Call, Event, Kind, Response, Send
+from botstead.core.ports import Incoming
+
+
+class Recorder:
+    """A way out that leads nowhere: records calls, gives prepared answers."""
+
+    def __init__(self, status=200, body=b'{"a":1}') -> None:
+        self.calls: list[Call] = []
+        self.answer = Response(status=status, body=body)
+
+    async def call(self, call, secrets=None):
+        self.calls.append(call)
+        return self.answer
+
+
+def test_json_in_and_out():
+    egress = Recorder()
+    http = Http(egress, ("api.example.org",), service="bot-x")
+    assert asyncio.run(http.get_json("https://api.example.org/v1?x=1", {"q": "å b", "n": [1, 2]}, seconds=3)) == {"a": 1}
+    assert asyncio.run(http.post_json("https://api.example.org/v1", {"k": "v"}, headers={"x-y": "z"})) == {"a": 1}
+    get, post = egress.calls
+    assert (get.method, get.url, get.timeout, get.service) == (
+        "GET",
+        "https://api.example.org/v1?x=1&q=%C3%A5+b&n=1&n=2",
+        3,
+        "bot-x",
+    )
+    assert (post.method, post.body) == ("POST", b'{"k":"v"}')
+    assert post.headers == {"content-type": "application/json", "accept": "application/json", "x-y": "z"}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "url", "passes"),
+    [
+        (("api.example.org",), "https://api.example.org/x", True),
+        (("api.example.org",), "https://API.example.org:8443/x", True),
+        (("*.example.org",), "https://a.b.example.org", True),
+        (("*.example.org",), "https://example.org", False),
+        (("*.example.org",), "https://example.org.evil.net", False),
+        (("api.example.org",), "https://api.example.org@evil.net/", False),
+        (("127.0.0.1:9000",), "http://127.0.0.1:9000/", True),
+        (("127.0.0.1:9000",), "http://127.0.0.1:9001/", False),
+        (("*",), "https://anything.example", True),
+        (("*",), "file:///etc/passwd", False),
+        (("*",), "https://x:99999/", False),
+        ((), "https://api.example.org", False),
+    ],
+)
+def test_only_listed_hosts(allowed, url, passes):
+    egress = Recorder()
+    call = Http(egress, allowed).get(url)
+    if passes:
+        assert asyncio.run(call).status == 200
+    else:
+        with pytest.raises(EgressRefused, match=r"Add it to bot\.toml|is no http"):
+            asyncio.run(call)
+        assert not egress.calls
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "why"), [(404, b"{}", "answered 404"), (500, b"", "answered 500"), (200, b"<html>", "not JSON")]
+)
+def test_no_json_is_an_error(status, body, why):
+    with pytest.raises(EgressError, match=why):
+        asyncio.run(Http(Recorder(status, body), ("x.org",)).get_json("https://x.org"))
+
+
+def test_an_empty_answer_is_none():
+    assert asyncio.run(Http(Recorder(204, b""), ("x.org",)).post_json("https://x.org", 1)) is None
+
+
+def test_a_handler_gets_the_client_of_its_bot():
+    bot = Bot("caller")
+
+    @bot.on.message
+    async def h(http: Http) -> str:
+        return str(await http.get_json("https://x.org/1"))
+
+    egress = Recorder()
+    handler = PythonBot(bot, Manifest(egress=("x.org",)), egress=egress)
+    incoming = Incoming(
+        id=1, bot="caller", channel="t", account=1, conversation="1.c", event=Event(Kind.MESSAGE, "c", "k", text="x")
+    )
+    assert asyncio.run(handler.handle(incoming)).actions == (Send("{'a': 1}"),)
+    assert egress.calls[0].service == "bot-caller"
+    assert msgspec.structs.asdict(egress.calls[0])["timeout"] == 8.0
