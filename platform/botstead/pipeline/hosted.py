@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -13,9 +14,13 @@ import msgspec
 
 from botstead.core.clock import Clock, SystemClock
 from botstead.core.errors import HandlerFailed, RetryAdvice
-from botstead.core.ports import Effects, Incoming, Limits
+from botstead.core.ports import Effects, Handler, Incoming, Limits
 from botstead.runtime.children import CallFailed, Child, ChildBroken, ChildDied
+from botstead.runtime.hosting import Answer
 from botstead.runtime.tasks import Tasks
+from botstead.telemetry.logs import event
+
+logger = logging.getLogger(__name__)
 
 HOST = (sys.executable, "-P", "-m", "botstead.processes.bot_host")
 """The program that a bot's process runs."""
@@ -31,10 +36,10 @@ QUARANTINE_MEMORY = 512 * 1024 * 1024
 
 FIRST_REST = 0.5
 LONGEST_REST = 30.0
-"""Seconds until a process that keeps dying is started again: from the second death on, doubled up to the longest."""
+"""Seconds until a process is started again that keeps dying or growing: from the second time on, doubled up to the longest."""
 
 LONG_LIFE = 60.0
-"""A process that lived for so many seconds is not «one that keeps dying»."""
+"""A process that lived for so many seconds does not «keep» dying."""
 
 
 class BotDied(HandlerFailed):
@@ -59,6 +64,19 @@ class BotResting(HandlerFailed):
 
     code = "bot_resting"
     retry: ClassVar[RetryAdvice] = "after"
+
+
+def answering(handler: Handler) -> Answer:
+    """Turn a handler into what a bot's process answers calls with: the other end of `HostedBot`.
+
+    Args:
+        handler: runs the events.
+    """
+
+    async def answer(body: bytes) -> bytes:
+        return msgspec.json.encode(await handler.handle(msgspec.json.decode(body, type=Incoming)))
+
+    return answer
 
 
 class HostedBot:
@@ -172,8 +190,7 @@ class HostedBot:
     async def _current(self) -> Child:
         async with self._starting:
             if self._child is not None and not self._child.alive:
-                self._child = None
-                self._rest.note_death(lived=self._rest.now() - self._began)
+                self._lose(self._child, "bot_process_died", how=self._child.how, level=logging.WARNING)
             if self._child is None:
                 self._child = await self._begin()
                 self._began = self._rest.now()
@@ -189,7 +206,24 @@ class HostedBot:
         except (ChildBroken, ChildDied) as error:
             raise BotResting(f"The bot cannot be started. {error.message}", after=self._rest.note_failed_start()) from error
         self._children.add(child)
+        if self._is_too_large(child):
+            used = child.resident()
+            await self._end(child)
+            advice = (
+                f"It uses {_megabytes(used)} before its first event, its limit is {_megabytes(self.limits.memory)}: raise memory."
+            )
+            raise BotResting(f"The bot cannot be started. {advice}", after=self._rest.note_failed_start())
+        event(logger, "bot_process_started", bot=self.name, child=child.pid)
         return child
+
+    def _lose(self, child: Child, what: str, *, how: str, level: int = logging.INFO) -> None:
+        """Have no current process any longer; the next one starts at once, or after a rest if this happens often."""
+        event(logger, what, level=level, bot=self.name, child=child.pid, how=how)
+        self._child = None
+        self._rest.note_end(lived=self._rest.now() - self._began)
+
+    def _is_too_large(self, child: Child) -> bool:
+        return 0 < self.limits.memory < child.resident()
 
     async def _end(self, child: Child) -> None:
         await child.stop()
@@ -198,8 +232,9 @@ class HostedBot:
     async def _watch(self, child: Child) -> None:
         """Look after one process until it is gone, by its own doing or because it grew too large."""
         while not await child.ended(seconds=WATCH):
-            if 0 < self.limits.memory < child.resident():
-                self._child = None if self._child is child else self._child
+            if self._is_too_large(child):
+                if self._child is child:
+                    self._lose(child, "bot_process_recycled", how=_megabytes(child.resident()))
                 await child.finish(seconds=self.limits.deadline)
         self._children.discard(child)
 
@@ -215,13 +250,17 @@ class HostedBot:
             raise HandlerFailed(f"The bot's process answered nonsense: {error}") from error
 
 
+def _megabytes(count: int) -> str:
+    return f"{count / 1_048_576:.0f} MB"
+
+
 class _Rest:
-    """How long to wait until a process that dies is started again: not at all, then `FIRST_REST`, doubled each time."""
+    """How long to wait until an ended process is started again: not at all, then `FIRST_REST`, doubled each time."""
 
     def __init__(self, clock: Clock, chance: Callable[[], float]) -> None:
         self._clock = clock
         self._chance = chance
-        self._deaths = 0
+        self._ends = 0
         self._over_at = 0.0
 
     def now(self) -> float:
@@ -230,15 +269,15 @@ class _Rest:
     def require_over(self) -> None:
         left = self._over_at - self.now()
         if left > 0:
-            raise BotResting(f"The bot's process died {self._deaths} times in a row.", after=left)
+            raise BotResting(f"The bot's process ended {self._ends} times in a row.", after=left)
 
-    def note_death(self, *, lived: float) -> None:
-        self._deaths = 1 if lived >= LONG_LIFE else self._deaths + 1
-        self._begin(self._deaths - 1)
+    def note_end(self, *, lived: float) -> None:
+        self._ends = 1 if lived >= LONG_LIFE else self._ends + 1
+        self._begin(self._ends - 1)
 
     def note_failed_start(self) -> float:
-        self._deaths += 1
-        return self._begin(self._deaths)
+        self._ends += 1
+        return self._begin(self._ends)
 
     def _begin(self, times: int) -> float:
         longest = min(LONGEST_REST, FIRST_REST * 2.0 ** min(times - 1, 16)) if times else 0.0

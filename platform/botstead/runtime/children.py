@@ -117,26 +117,25 @@ class Child:
 
     @classmethod
     async def _spawn(cls, command: Sequence[str], environment: Mapping[str, str]) -> Child:
-        output, pipe = await _Output.open()
-        ours, theirs = socket.socketpair()
-        reader, writer = await asyncio.open_connection(sock=ours)
-        try:
-            process = await asyncio.create_subprocess_exec(
-                *[*command, "--socket", str(theirs.fileno()), "--parent", str(os.getpid())],
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=pipe,
-                stderr=pipe,
-                pass_fds=(theirs.fileno(),),
-                env=dict(environment),
-                start_new_session=True,
-            )
-        except BaseException:
-            writer.close()
-            await output.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(pipe)
+        async with contextlib.AsyncExitStack() as undo:
+            output, pipe = await _Output.open()
+            undo.push_async_callback(output.close)
+            with contextlib.ExitStack() as given:
+                given.callback(os.close, pipe)
+                ours, theirs = socket.socketpair()
+                given.callback(theirs.close)
+                reader, writer = await asyncio.open_connection(sock=ours)
+                undo.callback(writer.close)
+                process = await asyncio.create_subprocess_exec(
+                    *[*command, "--socket", str(theirs.fileno()), "--parent", str(os.getpid())],
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=pipe,
+                    stderr=pipe,
+                    pass_fds=(theirs.fileno(),),
+                    env=dict(environment),
+                    start_new_session=True,
+                )
+            undo.pop_all()
         return cls(process, output, reader, writer)
 
     @property
@@ -153,6 +152,11 @@ class Child:
     def alive(self) -> bool:
         """Whether it can take a call."""
         return not self._ended and not self._cause
+
+    @property
+    def how(self) -> str:
+        """How it ended, as a phrase, or "still running"."""
+        return self._cause or _how(self._process.returncode)
 
     async def become_ready(self, seconds: float) -> None:
         """Wait until the child says that it is ready; end it when it does not.
@@ -306,7 +310,7 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
 
     def _died(self, how: str = "", *, alone: bool) -> ChildDied:
-        return ChildDied(how or self._cause or _how(self._process.returncode), output=self._output.tail(), alone=alone)
+        return ChildDied(how or self.how, output=self._output.tail(), alone=alone)
 
 
 class _Output:
@@ -323,9 +327,13 @@ class _Output:
         """Make a pipe; return its reader, and the descriptor that the child writes to."""
         read_end, write_end = os.pipe()
         reader = asyncio.StreamReader(limit=65_536)
-        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
-            lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
-        )
+        try:
+            transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+                lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(read_end, "rb", buffering=0)
+            )
+        except BaseException:
+            os.close(write_end)
+            raise
         return cls(reader, transport), write_end
 
     def tail(self) -> str:

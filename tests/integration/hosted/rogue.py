@@ -13,7 +13,8 @@ from pathlib import Path
 from botstead.core.errors import BotBroken, HandlerFailed
 from botstead.core.messages import Send
 from botstead.core.ports import Effects, Incoming, Limits
-from botstead.processes.bot_host import main
+from botstead.pipeline.hosted import answering
+from botstead.runtime import hosting
 
 
 class Rogue:
@@ -117,7 +118,7 @@ class Rogue:
         return self.do_say(repr(os.environb.get(name.encode())))
 
 
-def make(folder: Path) -> Rogue:
+def make(folder: Path) -> hosting.Answer:
     """Build the bot, or fail as the folder's name says."""
     if folder.name == "broken":
         raise BotBroken("bot.py:3: no such word")
@@ -129,7 +130,7 @@ def make(folder: Path) -> Rogue:
     if folder.name == "babbling":
         socket.socket(fileno=int(sys.argv[sys.argv.index("--socket") + 1])).sendall(b"GET / HTTP/1.1\r\n\r\n")
         time.sleep(60)
-    return Rogue()
+    return answering(Rogue())
 
 
-main(make)
+hosting.main(make)

@@ -12,13 +12,18 @@ import time
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
+import uvloop
 
+import botstead
 from botstead.core.errors import HandlerFailed
 from botstead.core.messages import Event, Kind, Send
 from botstead.core.ports import Incoming, Limits
+from botstead.core.settings import Settings, load
 from botstead.pipeline import hosted
 from botstead.pipeline.hosted import BotDied, BotResting, HostedBot
+from botstead.processes.bot_host import environment
 
 ROGUE = (sys.executable, str(Path(__file__).parent / "rogue.py"))
 MEGABYTE = 1 << 20
@@ -340,6 +345,15 @@ def test_a_process_that_cannot_start_says_why_and_rests(folder, message, monkeyp
     asyncio.run(story())
 
 
+def test_a_limit_below_what_an_idle_process_needs_is_named():
+    async def story():
+        async with bot(memory=24 * MEGABYTE) as rogue:
+            with pytest.raises(BotResting, match=r"uses \d+ MB before its first event, its limit is 24 MB: raise memory"):
+                await rogue.start()
+
+    asyncio.run(story())
+
+
 class Hands:
     """A clock that is moved by hand."""
 
@@ -413,6 +427,65 @@ def test_stop_fails_what_runs_and_refuses_what_comes():
             assert gone(pid)
 
     asyncio.run(story())
+
+
+ECHO = Path(botstead.__file__).parent / "samples" / "echo"
+
+
+def folder_with(tmp_path: Path, source: str) -> Path:
+    (tmp_path / "bot.py").write_text(source, "utf-8")
+    return tmp_path
+
+
+def test_a_bot_folder_runs_as_it_is():
+    async def story():
+        echo = HostedBot("echo", ECHO, limits=Limits(), environment=environment(Settings()))
+        effects = await echo.handle(incoming("hello"))
+        assert said(effects) == "hello"
+        assert msgspec.json.decode(effects.state)
+        await echo.stop()
+
+    asyncio.run(story())
+
+
+def test_the_same_on_uvloop(tmp_path):
+    folder = folder_with(
+        tmp_path,
+        "import os\nfrom botstead import Bot\nbot = Bot('b')\n@bot.on.message\ndef say(text: str) -> str:\n    if text == 'die': os._exit(2)\n    return text\n",
+    )
+
+    async def story():
+        made = HostedBot("b", folder, limits=Limits(memory=256 * MEGABYTE), environment=environment(Settings()))
+        assert said(await made.handle(incoming("hello"))) == "hello"
+        with pytest.raises(BotDied, match="exit status 2"):
+            await made.handle(incoming("die"))
+        assert said(await made.handle_alone(incoming("hello"))) == "hello"
+        await made.stop()
+
+    uvloop.run(story())
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("from botstead import Bot\nbot = Bot('b'\n", "bot.py line 2"), ("import nonsense\n", "nonsense"), ("", "has no Bot")],
+)
+def test_a_broken_folder_is_named(tmp_path, source, message):
+    async def story():
+        made = HostedBot("b", folder_with(tmp_path, source), limits=Limits(), environment=environment(Settings()))
+        with pytest.raises(BotResting, match=message):
+            await made.start()
+        await made.stop()
+
+    asyncio.run(story())
+
+
+def test_a_process_is_given_no_setting_that_opens_the_store():
+    settings = Settings(
+        postgres="postgres://x", valkey="valkey://y", egress_allow=("127.0.0.1:1", "10.0.0.0/8"), weather_base="http://w"
+    )
+    given = environment(settings)
+    assert {name for name in given if name.startswith("BOTSTEAD_")} == {"BOTSTEAD_EGRESS_ALLOW", "BOTSTEAD_WEATHER_BASE"}
+    assert load(given).egress_allow == settings.egress_allow
 
 
 PARENT = """
