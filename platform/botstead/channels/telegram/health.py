@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from secrets import token_urlsafe
 from typing import Any, Final, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -26,6 +26,7 @@ CONNECTIONS: Final = 40
 
 _TOKEN: Final = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{20,128}")
 _HOOK_SECRET: Final = re.compile(r"[A-Za-z0-9_-]{1,256}")
+_ADDRESS: Final = re.compile(r"https?://(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(:[0-9]+)?(/[^\s?#{}]*)?")
 _MODES: Final = ("webhook", "poll")
 _SETTINGS: Final = ("api_base", "mode")
 _SECRETS: Final = ("token", "hook_secret")
@@ -152,7 +153,8 @@ def _assess(account: Account, hook: _Hook) -> tuple[str, str]:
     polling = account.settings.get("mode") == "poll"
     whose = _whose(account, hook)
     if whose == "other":
-        host = urlsplit(hook.url).hostname or "another address"
+        found = _ADDRESS.fullmatch(hook.url)
+        host = found["host"] if found else "another address"
         return "failing", f"Another program took this bot: Telegram delivers to {host}. Stop it there, then install again."
     if whose == "none" and not polling:
         return (
@@ -171,15 +173,14 @@ def _whose(account: Account, hook: _Hook) -> str:
     """Whether the webhook is ours, another program's, or none."""
     if not hook.url:
         return "none"
-    return "ours" if urlsplit(hook.url).path.endswith(f"/hooks/{account.public_id}") else "other"
+    return "ours" if hook.url.endswith(f"/hooks/{account.public_id}") else "other"
 
 
 def _base(given: Any) -> str:
     """The address of the API server, without the slash at its end."""
-    parts = urlsplit(given) if isinstance(given, str) else None
-    if parts is None or parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+    if not isinstance(given, str) or not _ADDRESS.fullmatch(given):
         raise Invalid(f"Setting api_base must be an http(s) address, such as {API_BASE}. Leave it out to use that one.")
-    return parts.geturl().rstrip("/")
+    return given.rstrip("/")
 
 
 def _known(given: Mapping[str, Any], names: Sequence[str], what: str) -> None:

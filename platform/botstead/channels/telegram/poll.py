@@ -129,7 +129,8 @@ class _Poll:
         """The request for the next batch."""
         fields = {"offset": self._offset, "limit": BATCH, "timeout": WAIT, "allowed_updates": ALLOWED}
         request = call("getUpdates", fields, base=base_of(self._account), timeout=DEADLINE)
-        return msgspec.structs.replace(request, limit=ANSWER_LIMIT)
+        # A name of its own: requests that wait 25 s must not take the places of those that send.
+        return msgspec.structs.replace(request, limit=ANSWER_LIMIT, service="telegram-poll")
 
     async def _updates(self, response: Response) -> list[bytes]:
         """Read the batch, each update still as JSON."""
