@@ -48,18 +48,7 @@ def render(sending: Sending, account: Account, *, now: float, sign: Sign) -> Cal
         sign: see `Sign`.
     """
     message_id, timestamp = str(sending.id), int(now)
-    body = msgspec.json.encode(
-        {
-            "type": TYPES[type(sending.action)],
-            "timestamp": datetime.fromtimestamp(timestamp, UTC).isoformat().replace("+00:00", "Z"),
-            "data": {
-                "id": message_id,
-                "conversation": sending.conversation,
-                "bot": account.bot_name,
-                **_fields(sending.action),
-            },
-        }
-    )
+    body = _body(sending, account, timestamp)
     headers = {
         "content-type": "application/json",
         "webhook-id": message_id,
@@ -75,6 +64,12 @@ def render(sending: Sending, account: Account, *, now: float, sign: Sign) -> Cal
         limit=ANSWER_LIMIT,
         service="webhook",
     )
+
+
+def _body(sending: Sending, account: Account, timestamp: int) -> bytes:
+    data = {"id": str(sending.id), "conversation": sending.conversation, "bot": account.bot_name, **_fields(sending.action)}
+    moment = datetime.fromtimestamp(timestamp, UTC).isoformat().replace("+00:00", "Z")
+    return msgspec.json.encode({"type": TYPES[type(sending.action)], "timestamp": moment, "data": data})
 
 
 def _fields(action: Action) -> dict[str, Any]:
