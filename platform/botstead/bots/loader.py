@@ -73,7 +73,7 @@ def load(folder: Path) -> Loaded:
     except SyntaxError as error:
         raise BotBroken(f"{error.filename} line {error.lineno}: {error.msg}.") from error
     except (Exception, SystemExit) as error:
-        raise BotBroken(f"{_place(error, folder)}: {type(error).__name__}: {error}") from error
+        raise BotBroken(f"{_place(error, folder)}: {type(error).__name__}: {error}.") from error
     return Loaded(bot=_only_bot(module, folder), manifest=manifest, folder=folder)
 
 

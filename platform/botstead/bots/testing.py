@@ -119,6 +119,11 @@ class Rehearsal:
         """The time that the bot is told, Unix seconds."""
 
     @property
+    def name(self) -> str:
+        """The bot's name."""
+        return self._bot.name
+
+    @property
     def state(self) -> dict[str, Any]:
         """What the bot remembers of the conversation, as it is stored."""
         return Memory(self._stored).stored
