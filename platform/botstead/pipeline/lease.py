@@ -137,7 +137,9 @@ class Lease:
 
     async def _eject(self, membership: Membership, blocked: float) -> None:
         message, partition, bot = self._blamed() or (0, 0, "")
-        event(logger, "worker_ejected", level=logging.ERROR, seconds=round(blocked, 1), message_id=message, bot=bot, stack=_stack())
+        event(
+            logger, "worker_ejected", level=logging.ERROR, seconds=round(blocked, 1), message_id=message, bot=bot, stack=_stack()
+        )
         try:
             await membership.eject(self._worker, message=message, partition=partition)
         except Unavailable as error:

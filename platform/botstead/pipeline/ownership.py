@@ -1,0 +1,144 @@
+"""Which partitions are mine: join, balance, take over from the dead, hand back in good order.
+
+The lease is on the worker process, one row; a partition only names its worker and is free when that row is gone. The
+protocol and its figures: platform/README.md, «The road».
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+
+from botstead.core.errors import Unavailable
+from botstead.core.ports import Wake
+from botstead.pipeline.lease import Lease
+from botstead.pipeline.partitions import share
+from botstead.store.road import Membership
+from botstead.telemetry.logs import event
+
+BALANCE_EVERY = 1.0
+"""Seconds between two looks at who is alive."""
+HUNGRY_EVERY = 0.1
+"""The same while below the fair share."""
+
+logger = logging.getLogger(__name__)
+
+
+class Ownership:
+    """Keeps this worker's fair share of the partitions."""
+
+    def __init__(
+        self,
+        membership: Membership,
+        lease: Lease,
+        *,
+        name: str,
+        seconds: float,
+        wake: Wake,
+        gained: Callable[[dict[int, bool]], Awaitable[None]],
+        losing: Callable[[set[int]], Awaitable[None]],
+    ) -> None:
+        """Prepare; `run` does the work.
+
+        Args:
+            membership: the statements.
+            lease: renews from its thread.
+            name: the slot's stable name; a restarted worker buries its own past by it.
+            seconds: length of the lease.
+            wake: hints that partitions were released.
+            gained: called with new partitions and whether each must be read with care.
+            losing: called before partitions are handed back; returns when nothing of them runs any more.
+        """
+        self._membership = membership
+        self._lease = lease
+        self._name = name
+        self._seconds = seconds
+        self._wake = wake
+        self._gained = gained
+        self._losing = losing
+        self.worker = 0
+        """My id, the fence; 0 while I am not a member."""
+        self.mine: set[int] = set()
+        self._lost = asyncio.Event()
+        self._released = asyncio.Event()
+
+    async def run(self) -> None:
+        """Be a member and balance until cancelled."""
+        unsubscribe = self._wake.subscribe("partitions", lambda _: self._released.set())
+        try:
+            while True:
+                try:
+                    if self._lost.is_set() or not self.worker:
+                        await self._join()
+                    hungry = await self._balance()
+                except Unavailable:
+                    hungry = True
+                await self._pause(HUNGRY_EVERY if hungry else BALANCE_EVERY)
+        finally:
+            unsubscribe()
+
+    async def leave(self) -> None:
+        """Hand everything back and leave."""
+        if self.worker and not self._lost.is_set():
+            await self._release(set(self.mine))
+            await self._membership.leave(self._name)
+        self.worker = 0
+
+    async def calm(self, partition: int) -> None:
+        """Say that the suspects of a partition have ended well."""
+        await self._membership.calm(self.worker, [partition])
+
+    async def _pause(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._released.wait()
+            self._released.clear()
+        except TimeoutError:
+            pass
+
+    async def _join(self) -> None:
+        if self.worker:
+            event(logger, "lease_lost", level=logging.WARNING, worker=self.worker)
+            await self._losing(set(self.mine))
+        self.mine.clear()
+        taken = time.monotonic()
+        self.worker = await self._membership.join(self._name, self._seconds)
+        self._lost.clear()
+        self._lease.start(self.worker, taken=taken, lost=self._lost.set)
+        event(logger, "worker_joined", worker=self.worker, name=self._name)
+
+    async def _balance(self) -> bool:
+        """Bury, release, claim; returns whether I am below my share."""
+        workers = await self._membership.workers()
+        if any(expired for _, expired in workers):
+            for buried in await self._membership.bury(self._seconds):
+                event(logger, "worker_buried", level=logging.WARNING, worker=buried)
+            workers = await self._membership.workers()
+        alive = [worker for worker, _ in workers]
+        if self.worker not in alive:
+            self._lost.set()
+            return True
+        fair = share(alive.index(self.worker), len(alive))
+        if len(self.mine) > fair:
+            await self._release(set(sorted(self.mine)[fair:]))
+        elif len(self.mine) < fair:
+            await self._claim(fair - len(self.mine))
+        return len(self.mine) < fair
+
+    async def _claim(self, most: int) -> None:
+        taken = await self._membership.claim(self.worker, most)
+        if taken:
+            event(logger, "partitions_claimed", count=len(taken), careful=sum(taken.values()))
+            await self._gained(taken)
+            self.mine |= set(taken)
+
+    async def _release(self, partitions: set[int]) -> None:
+        if not partitions:
+            return
+        self.mine -= partitions
+        await self._losing(partitions)
+        await self._membership.release(self.worker, partitions)
+        event(logger, "partitions_released", count=len(partitions))
+        self._wake.publish("partitions")

@@ -1,0 +1,182 @@
+"""One run of one message: decode, call the bot, decide what becomes of it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from botstead.core.errors import HandlerFailed
+from botstead.core.messages import AnswerButton, Event, Kind, Send, Typing
+from botstead.core.ports import Account, Effects, Handler, Incoming
+from botstead.pipeline.blame import Accountable, Blame
+from botstead.pipeline.hosted import BotDied, BotResting
+from botstead.pipeline.lanes import Lane
+from botstead.pipeline.outbox import Done
+from botstead.pipeline.retry import CRASHES, GiveUp, after_failure
+from botstead.store.road import Failure, Pending
+from botstead.telemetry.catalog import DURATION, STAGE
+from botstead.telemetry.logs import event, trace_id
+
+APOLOGY = "Sorry, something went wrong here. Please try again a little later."
+"""What a person reads when their message is given up."""
+GRACE = 2.0
+"""Seconds beyond a bot's own deadline after which its run is cancelled from here."""
+TYPING_AFTER = 0.7
+"""Seconds after which a run that still goes on shows «typing»."""
+SILENT = frozenset({Kind.UNKNOWN, Kind.STATUS, Kind.MOVED})
+"""Kinds that no handler is called for."""
+ERROR_LIMIT = 2_000
+STATE_LIMIT = 65_536
+"""Bytes of a conversation's state."""
+
+logger = logging.getLogger(__name__)
+EVENT = msgspec.json.Decoder(Event)
+
+
+class Alone(Protocol):
+    """Runs a bot on one event in a process made for it."""
+
+    async def handle_alone(self, incoming: Incoming) -> Effects:
+        """See `HostedBot.handle_alone`."""
+        ...
+
+
+class Runs:
+    """Runs handlers and turns what comes out into an outcome or a failure."""
+
+    def __init__(
+        self,
+        handlers: Mapping[int, Handler],
+        quarantine: Mapping[int, Alone],
+        *,
+        blame: Blame,
+        gesture: Callable[[Account, str, Typing | AnswerButton], None],
+    ) -> None:
+        """Prepare.
+
+        Args:
+            handlers: by bot number.
+            quarantine: by bot number, for messages that have taken a process down.
+            blame: where the running message is named.
+            gesture: shows typing, answers a button press; best effort.
+        """
+        self._handlers = handlers
+        self._quarantine = quarantine
+        self._blame = blame
+        self._gesture = gesture
+        self._alone = asyncio.Semaphore(1)
+
+    def can(self, bot: int) -> bool:
+        """Whether a bot can run here."""
+        return bot in self._handlers
+
+    def limit(self, bot: int) -> int:
+        """Return how many handlers of a bot may run at once."""
+        return self._handlers[bot].limits.running
+
+    async def run(self, lane: Lane, row: Pending, account: Account) -> Done | Failure:
+        """Run one message."""
+        began = time.time()
+        trace_id.set(row.trace.hex)
+        if row.claims >= CRASHES:
+            return self._parked(row, began, "crashed", "It ended its process each time it ran.", None)
+        try:
+            found = msgspec.structs.replace(EVENT.decode(row.payload), text=row.body or "", conversation=lane.conversation)
+            effects = await self._effects(lane, row, account, found)
+            return _done(row, lane, effects, began)
+        except BotResting as error:
+            return Failure(row.partition, row.bot, row.id, error.after or 1.0, error.message, 0, 0)
+        except (HandlerFailed, TimeoutError, msgspec.MsgspecError, UnicodeError) as error:
+            return self._failed(row, account, began, error)
+
+    async def _effects(self, lane: Lane, row: Pending, account: Account, found: Event) -> Effects:
+        if found.kind is Kind.SEND:
+            return Effects(actions=found.actions)
+        if found.kind in SILENT:
+            return Effects()
+        if found.press:
+            self._gesture(account, lane.conversation, AnswerButton(press=found.press))
+        incoming = Incoming(
+            id=row.id,
+            bot=account.bot_name,
+            channel=account.kind,
+            account=account.id,
+            conversation=lane.conversation,
+            event=found,
+            state=(lane.state or "{}").encode(),
+            attempt=row.attempts + 1,
+            received=row.at,
+            trace=row.trace.hex,
+        )
+        STAGE.at("queue", account.kind).observe(max(0.0, time.time() - row.at))
+        return await self._handle(lane, row, account, incoming)
+
+    async def _handle(self, lane: Lane, row: Pending, account: Account, incoming: Incoming) -> Effects:
+        handler, quarantine = self._handlers[row.bot], self._quarantine.get(row.bot)
+        typing = asyncio.get_running_loop().call_later(TYPING_AFTER, self._gesture, account, lane.conversation, Typing())
+        began = time.monotonic()
+        try:
+            if row.claims and quarantine is not None:
+                async with self._alone:
+                    return await quarantine.handle_alone(incoming)
+            async with asyncio.timeout(handler.limits.deadline + GRACE):
+                return await Accountable(handler.handle(incoming), self._blame, (row.id, row.partition, account.bot_name))
+        finally:
+            typing.cancel()
+            DURATION.at(account.bot_name, account.kind).observe(time.monotonic() - began)
+
+    def _failed(self, row: Pending, account: Account, began: float, error: Exception) -> Done | Failure:
+        crashed = isinstance(error, BotDied)
+        text = f"{error}\n{error.__cause__!r}" if error.__cause__ else str(error) or "It did not end within its deadline."
+        event(
+            logger,
+            "handler_failed",
+            level=logging.ERROR,
+            exception=error,
+            message_id=row.id,
+            bot=account.bot_name,
+            attempt=row.attempts + 1,
+        )
+        if crashed and row.claims + 1 >= CRASHES:
+            return self._parked(row, began, "crashed", text, account)
+        failing = row.failing if row.attempts or row.claims else 0.0
+        attempts = row.attempts + (0 if crashed else 1)
+        decision = after_failure(max(1, attempts), failing=failing, chance=random.random())  # noqa: S311  # jitter, not a secret
+        if isinstance(decision, GiveUp):
+            return self._parked(row, began, decision.reason, text, account)
+        wait = error.after if isinstance(error, HandlerFailed) and error.after is not None else decision.wait
+        return Failure(
+            row.partition,
+            row.bot,
+            row.id,
+            min(wait, 60.0),
+            text[:ERROR_LIMIT].replace("\0", ""),
+            0 if crashed else 1,
+            int(crashed),
+        )
+
+    def _parked(self, row: Pending, began: float, reason: str, error: str, account: Account | None) -> Done:
+        event(
+            logger,
+            "message_parked",
+            level=logging.ERROR,
+            message_id=row.id,
+            bot=account.bot_name if account else row.bot,
+            reason=reason,
+        )
+        parked = (reason, error[:ERROR_LIMIT].replace("\0", ""), row.attempts + 1)
+        return Done(row=row, actions=(Send(text=APOLOGY, plain=True),), parked=parked, began=began)
+
+
+def _done(row: Pending, lane: Lane, effects: Effects, began: float) -> Done:
+    state = None if effects.state is None else effects.state.decode()
+    if state is not None and len(state) > STATE_LIMIT:
+        raise HandlerFailed(f"The state of the conversation is larger than {STATE_LIMIT} bytes. Keep less in it.")
+    durable = tuple(action for action in effects.actions if not isinstance(action, Typing | AnswerButton))
+    return Done(row=row, actions=durable, state=state, version=lane.version + 1, forwards=effects.forwards, began=began)

@@ -1,0 +1,387 @@
+"""The worker: reads its partitions, runs conversations side by side and each one in order, and sends what comes out.
+
+A wake-up means «read», never «here is the row»; polling every quarter of a second is the truth. Nothing is written to
+claim a message: the partition is mine, and the outcome is fenced. After somebody died, only the first message of each
+conversation is suspect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+
+import msgspec
+
+from botstead.core.errors import Fenced, Unavailable
+from botstead.core.ports import ChannelKind, Egress, Handler, Wake
+from botstead.pipeline.batch import Batcher
+from botstead.pipeline.blame import Blame
+from botstead.pipeline.delivery import Delivery
+from botstead.pipeline.directory import Directory
+from botstead.pipeline.lanes import Lane, Lanes
+from botstead.pipeline.lease import Lease
+from botstead.pipeline.outbox import Done, Ghost, Outbox
+from botstead.pipeline.ownership import Ownership
+from botstead.pipeline.runs import Alone, Runs
+from botstead.runtime.tasks import Tasks
+from botstead.store.postgres import RowRefused, VersionConflict
+from botstead.store.road import Failure, Marker, Membership, Pending, Reader, Writer
+from botstead.telemetry.catalog import DEAD_LETTERS
+from botstead.telemetry.logs import event
+
+POLL_EVERY = 0.25
+"""Seconds between two reads without a hint."""
+PAGE = 32
+"""Rows for each partition and bot in one read."""
+RUNNING = 256
+"""Handlers running at once in this process."""
+SWEEP_EVERY = 2.0
+"""Seconds between two looks for sends that are in nobody's memory."""
+SWEEP_LIMIT = 500
+UNANSWERED = 256
+"""Messages in memory above which an ingest in the same process waits."""
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """Handles and sends. One for each worker process."""
+
+    def __init__(
+        self,
+        dsn: str,
+        *,
+        name: str,
+        lease: float,
+        directory: Directory,
+        handlers: Mapping[int, Handler],
+        quarantine: Mapping[int, Alone],
+        kinds: Mapping[str, ChannelKind],
+        egress: Egress,
+        wake: Wake,
+    ) -> None:
+        """Build all parts; `run` starts them.
+
+        Args:
+            dsn: Postgres; each loop holds a connection of its own.
+            name: the slot's stable name.
+            lease: seconds.
+            directory: channels and addresses.
+            handlers: bots that can run here, by number; may change while it runs.
+            quarantine: for messages that have taken a process down, by bot number.
+            kinds: channel kinds by name.
+            egress: the way out.
+            wake: hints.
+        """
+        self._wake = wake
+        self._directory = directory
+        self._lanes = Lanes()
+        blame = Blame()
+        self._lease = Lease(dsn, name=name, seconds=lease, blamed=lambda: blame.current)
+        self._reader = Reader(dsn, application=name)
+        self._writers = tuple(Writer(dsn, application=f"{name} {use}") for use in ("outcomes", "failures", "suspects"))
+        self._marker = Marker(dsn, application=name)
+        self._membership = Membership(dsn, application=name)
+        self._ownership = Ownership(
+            self._membership, self._lease, name=name, seconds=lease, wake=wake, gained=self._gained, losing=self._losing
+        )
+        self._outbox = Outbox(self._writers[0], worker=lambda: self._ownership.worker)
+        self._failures: Batcher[Failure, bool] = Batcher(self._flush_failures)
+        self._delivery = Delivery(
+            self._marker,
+            lanes=self._lanes,
+            directory=directory,
+            kinds=kinds,
+            egress=egress,
+            wake=wake,
+            holds=lambda: self._lease.holds,
+        )
+        self._runs = Runs(handlers, quarantine, blame=blame, gesture=self._delivery.gesture)
+        self._tasks = Tasks(self._crashed)
+        self._careful: set[int] = set()
+        self._something = asyncio.Event()
+        self._answered = asyncio.Event()
+        self._during_read: set[int] = set()
+        self._reading = asyncio.Lock()
+        self._running = 0
+        self._draining = False
+
+    async def run(self) -> None:
+        """Work until cancelled; call `drain` first to leave nothing half done."""
+        unsubscribe = self._wake.subscribe("inbox", lambda _: self._something.set())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for name, loop in (
+                    ("lease-beat", self._lease.beat()),
+                    ("outcomes", self._outbox.run()),
+                    ("failures", self._failures.run()),
+                    ("marks", self._delivery.run()),
+                    ("ownership", self._ownership.run()),
+                    ("read", self._read_loop()),
+                    ("sweep", self._sweep_loop()),
+                ):
+                    group.create_task(loop, name=name)
+        finally:
+            unsubscribe()
+            await self._close()
+
+    async def drain(self, seconds: float) -> None:
+        """Stop taking messages, let handlers and sends end, hand partitions back.
+
+        Args:
+            seconds: how long running handlers may take.
+        """
+        self._draining = True
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self._running or not self._outbox.idle:
+                    await asyncio.sleep(0.01)
+        await self._delivery.stop()
+        with suppress(Unavailable):
+            await self._ownership.leave()
+        await self._tasks.stop(0)
+
+    async def room(self) -> None:
+        """Wait until not too many messages are unanswered, for an ingest in the same process."""
+        while self._lanes.unanswered > UNANSWERED:
+            self._answered.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1):
+                    await self._answered.wait()
+
+    @property
+    def ready(self) -> bool:
+        """Whether this worker is a member and its lease runs."""
+        return bool(self._ownership.worker) and self._lease.holds and not self._draining
+
+    async def _close(self) -> None:
+        self._lease.stop()
+        for held in (self._reader, *self._writers, self._marker, self._membership):
+            await held.close()
+
+    # -- partitions come and go
+
+    async def _gained(self, partitions: dict[int, bool]) -> None:
+        async with self._reading:
+            self._delivery.load(await self._reader.unsent(partitions))
+        self._careful |= {partition for partition, careful in partitions.items() if careful}
+        self._something.set()
+
+    async def _losing(self, partitions: set[int]) -> None:
+        async with self._reading:
+            self._lanes.drop(partitions)
+            self._delivery.forget(partitions)
+            self._careful -= partitions
+        while self._lanes.busy(partitions):
+            await asyncio.sleep(0.005)
+        self._lanes.drop(partitions)
+        self._delivery.forget(partitions)
+        while not self._delivery.idle and not self._draining:
+            await asyncio.sleep(0.002)
+
+    # -- reading
+
+    async def _read_loop(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(POLL_EVERY):
+                    await self._something.wait()
+            self._something.clear()
+            if self._draining:
+                continue
+            try:
+                await self._read()
+            except Unavailable:
+                await asyncio.sleep(POLL_EVERY)
+            self._pump()
+
+    async def _read(self) -> None:
+        async with self._reading:
+            mine = set(self._ownership.mine)
+            if not mine:
+                return
+            self._during_read.clear()
+            full = [*self._lanes.full(), *self._unable]
+            rows = await self._reader.read(mine, known=self._lanes.known, page=PAGE, full=full)
+            fresh = [
+                row
+                for row in rows
+                if row.partition in self._ownership.mine and row.id not in self._during_read and row.id not in self._lanes.known
+            ]
+            suspects = self._suspects(fresh)
+            if suspects:
+                claims = await self._writers[2].suspect(self._ownership.worker, suspects)
+                for row in suspects:
+                    row.claims = claims.get(row.id, row.claims) - (row.claims == 0)
+            await self._add(fresh)
+        for partition in self._careful & mine:
+            await self._ownership.calm(partition)
+        self._careful -= mine
+        if len(rows) >= PAGE:
+            self._something.set()
+
+    @property
+    def _unable(self) -> list[int]:
+        return [bot for bot in {account.bot for account in self._directory.accounts()} if not self._runs.can(bot)]
+
+    def _suspects(self, rows: list[Pending]) -> list[Pending]:
+        """After somebody died, the first message of each conversation may be what killed it."""
+        heads: dict[str, Pending] = {}
+        for row in rows:
+            if row.partition in self._careful:
+                heads.setdefault(row.conversation, row)
+        return list(heads.values())
+
+    async def _add(self, rows: list[Pending]) -> None:
+        cold: dict[str, Lane] = {}
+        for row in rows:
+            lane = self._lanes.lane(row.partition, row.bot, row.conversation)
+            if lane.state is None and not lane.running:
+                cold[row.conversation] = lane
+        if cold:
+            found = await self._reader.states([(lane.bot, key) for key, lane in cold.items()])
+            known = {state.conversation: state for state in found}
+            for key, lane in cold.items():
+                state = known.get(key)
+                lane.state, lane.version = (state.state, state.version) if state else ("{}", 0)
+        for row in rows:
+            self._lanes.add(row)
+
+    # -- running
+
+    def _pump(self) -> None:
+        """Start what may run: bots take turns, so that a flood of one does not hold up another."""
+        while self._running < RUNNING and not self._draining:
+            started = False
+            for bot in self._lanes.ready_bots():
+                if self._running >= RUNNING:
+                    break
+                started = self._start_one(bot) or started
+            if not started:
+                return
+
+    def _start_one(self, bot: int) -> bool:
+        if not self._runs.can(bot) or self._lanes.running[bot] >= self._runs.limit(bot):
+            return False
+        lane = self._lanes.take(bot)
+        if lane is None:
+            return False
+        if self._delivery.crowded(lane.waiting[0].channel):
+            asyncio.get_running_loop().call_later(POLL_EVERY, self._again, lane)
+            return True
+        self._running += 1
+        wait = lane.waiting[0].wait
+        if wait > 0:
+            lane.waiting[0].wait = 0.0
+            asyncio.get_running_loop().call_later(wait, self._go, lane)
+        else:
+            self._go(lane)
+        return True
+
+    def _again(self, lane: Lane) -> None:
+        self._lanes.rest(lane)
+        self._pump()
+
+    def _go(self, lane: Lane) -> None:
+        if not lane.waiting or self._draining:
+            self._running -= 1
+            self._lanes.rest(lane)
+            return
+        self._tasks.start("run", self._run(lane, lane.waiting[0]))
+
+    async def _run(self, lane: Lane, row: Pending) -> None:
+        try:
+            account = await self._directory.number(row.channel)
+            if account is None:
+                await asyncio.sleep(POLL_EVERY)
+                return
+            result = await self._runs.run(lane, row, account)
+            if isinstance(result, Failure):
+                await self._note_failure(row, result)
+            else:
+                await self._commit(lane, row, result)
+        except Unavailable:
+            row.wait = POLL_EVERY
+        finally:
+            self._running -= 1
+            if lane.running:
+                self._lanes.rest(lane)
+            self._answered.set()
+            self._pump()
+
+    async def _commit(self, lane: Lane, row: Pending, done: Done) -> None:
+        try:
+            replies = await self._outbox.commit(done)
+        except Fenced:
+            return
+        except VersionConflict:
+            await self._reload(lane)
+            return
+        except RowRefused as error:
+            failure = Failure(row.partition, row.bot, row.id, 1.0, error.message[:500], 1, 0)
+            await self._note_failure(row, failure)
+            return
+        except Ghost:
+            await self._ghost(lane, row, done)
+            return
+        self._remember(lane, row, done)
+        for message, action in zip(replies, done.actions, strict=True):
+            self._delivery.push(lane, message, row.channel, action)
+
+    def _remember(self, lane: Lane, row: Pending, done: Done) -> None:
+        if done.state is not None:
+            lane.state, lane.version = done.state, done.version
+        self._during_read.add(row.id)
+        self._lanes.finished(lane, row)
+        if done.forwards:
+            self._wake.publish("inbox")
+        if done.parked:
+            DEAD_LETTERS.at(str(row.bot), done.parked[0]).inc()
+
+    async def _ghost(self, lane: Lane, row: Pending, done: Done) -> None:
+        """It had committed: take its replies from the outbox, and its state from the database."""
+        event(logger, "outcome_ghost", message_id=row.id)
+        self._remember(lane, row, msgspec.structs.replace(done, state=None))
+        async with self._reading:
+            self._delivery.load(await self._reader.ghost(lane.partition, lane.conversation))
+        await self._reload(lane)
+
+    async def _reload(self, lane: Lane) -> None:
+        async with self._reading:
+            found = await self._reader.states([(lane.bot, lane.conversation)])
+        lane.state, lane.version = (found[0].state, found[0].version) if found else ("{}", 0)
+
+    async def _note_failure(self, row: Pending, failure: Failure) -> None:
+        """Keep the failure; the message stays at the head of its lane and runs again after its wait."""
+        await self._failures.submit(failure)
+        row.attempts += failure.counted
+        row.claims += failure.crashed
+        row.failing += failure.wait
+        row.wait = failure.wait
+
+    async def _flush_failures(self, failures: list[Failure]) -> list[bool]:
+        while True:
+            try:
+                mine = await self._writers[1].failed(self._ownership.worker, failures)
+            except Unavailable:
+                await asyncio.sleep(POLL_EVERY)
+            else:
+                return [failure.id in mine for failure in failures]
+
+    # -- sweeping
+
+    async def _sweep_loop(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP_EVERY)
+            if self._draining or not self._ownership.mine or not self._delivery.idle or not self._outbox.idle:
+                continue
+            with suppress(Unavailable):
+                async with self._reading:
+                    rows = await self._reader.overlooked(self._ownership.mine, known=self._lanes.sends, limit=SWEEP_LIMIT)
+                    if self._outbox.idle:
+                        self._delivery.load([row for row in rows if row.partition in self._ownership.mine])
+
+    def _crashed(self, name: str, error: BaseException) -> None:
+        event(logger, "worker_task_failed", level=logging.ERROR, exception=error, task=name)
