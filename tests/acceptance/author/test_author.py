@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from pathlib import Path
+from typing import Self
 
 import pytest
 from click.testing import CliRunner
@@ -59,7 +60,7 @@ class Terminal:
                 raise AssertionError(f"{part!r} was not shown, only {seen}") from None
         return seen
 
-    def __enter__(self) -> Terminal:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_) -> None:
