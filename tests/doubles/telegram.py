@@ -88,6 +88,8 @@ class TelegramDouble:
             bot._notify()
         assert self._runner
         await self._runner.cleanup()
+        if self._log:
+            self._log.close()
         if kind is None and self._strict:
             assert not self.violations, self.violations
 

@@ -112,6 +112,10 @@ class DurableLog:
             self._task = asyncio.create_task(self._flush())
         await future
 
+    def close(self) -> None:
+        """Let the file go."""
+        self._file.close()
+
     async def _flush(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, []
@@ -259,6 +263,8 @@ class Bot:
         self._notify()
         self.allowed = fields.get("allowed_updates", self.allowed)
         offset, limit = fields.get("offset", 0), min(100, max(1, fields.get("limit", 100)))
+        if offset > self._next_update + 10:
+            offset = 0  # as Telegram does: an offset from the future means the oldest update
         if offset < 0:
             offset = ([0, *self.pending])[offset:][0]
         deadline = time.monotonic() + min(50, fields.get("timeout", 0))

@@ -59,5 +59,5 @@ def sending(action: Any = None, conversation: str = "7") -> Sending:
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for something that other tasks bring about; `told` has the deadline."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110  what is waited for has no event of its own
         await asyncio.sleep(0.005)

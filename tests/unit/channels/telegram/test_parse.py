@@ -251,10 +251,11 @@ def test_deep_but_not_too_deep():
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-names = st.sampled_from(
-    ["update_id", "message", "chat", "id", "from", "type", "date", "message_id", "text", "photo", "callback_query", "data"]
-    + ["my_chat_member", "old_chat_member", "new_chat_member", "user", "status", "new_chat_members", "reply_to_message", "x"]
-)
+NAMES = """
+    update_id message chat id from type date message_id text photo callback_query data my_chat_member old_chat_member
+    new_chat_member user status new_chat_members reply_to_message x
+"""
+names = st.sampled_from(NAMES.split())
 trees = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=5))
 
 
