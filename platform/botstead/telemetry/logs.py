@@ -32,7 +32,7 @@ _DEEPEST = 5
 _MOST_FRAMES = 24
 _SECRETS = re.compile(
     r"(?P<kind>bsk_|whsec_|whsk_|sk_live_|rk_live_|xox[a-z]-|Bearer\s+)[A-Za-z0-9+/=_.~-]{6,}"  # named ones keep their name
-    r"|\b\d{5,16}:[A-Za-z0-9_-]{24,}"  # a Telegram bot token
+    r"|(?<!\d)\d{5,16}:[A-Za-z0-9_-]{24,}"  # a Telegram bot token
 )
 
 
