@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 
+import msgspec
 import pytest
 
 from botstead.channels.telegram import poll as polling
 from botstead.channels.telegram.poll import poll
 from botstead.core.errors import Unavailable
-from botstead.core.messages import Kind
+from botstead.core.messages import Event, Kind
 from tests.doubles.telegram import Fault
 from tests.integration.telegram.stories import Stage, told, until
 
@@ -195,6 +196,21 @@ def test_an_update_that_cannot_be_read_is_kept_and_blocks_nobody():
         await poller.stop()
 
     told(story)
+
+
+@pytest.mark.parametrize("odd", [b'"\xff"', b"[" * 80 + b"]" * 80, b"1e99999"])
+def test_whatever_is_kept_can_be_stored_and_read_again(odd):
+    (event,) = polling._events(b'{"update_id":7,"message":' + odd + b"}")
+    assert (event.kind, event.key) == (Kind.UNKNOWN, "7")
+    stored = msgspec.json.encode(event)
+    stored.decode()
+    assert "update_id" in msgspec.json.decode(msgspec.json.decode(stored, type=Event).raw)
+
+
+@pytest.mark.parametrize("number", [b"-1", b"9" * 25, b'"7"', b"null"])
+def test_an_update_without_a_number_interrupts(number):
+    with pytest.raises(polling._Interrupted):
+        polling._events(b'{"update_id":' + number + b"}")
 
 
 def test_numbers_that_begin_again_lower():

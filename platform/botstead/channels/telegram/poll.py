@@ -18,11 +18,12 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from botstead.channels.bodies import decode
 from botstead.channels.telegram.api import base_of, judge, read_reply
 from botstead.channels.telegram.health import install
 from botstead.channels.telegram.parse import parse_update, unknown
 from botstead.channels.telegram.render import call
-from botstead.channels.telegram.updates import ALLOWED
+from botstead.channels.telegram.updates import ALLOWED, UpdateId
 from botstead.core.errors import EgressError, Unavailable, Unreadable
 from botstead.core.messages import Call, Event, Response
 from botstead.core.ports import Accept, Account, Egress
@@ -42,7 +43,7 @@ _log = logging.getLogger(__name__)
 
 
 class _Numbered(msgspec.Struct, frozen=True):
-    update_id: int
+    update_id: UpdateId
 
 
 class _Interrupted(Exception):
@@ -188,7 +189,16 @@ def _events(update: bytes) -> tuple[Event, ...]:
     try:
         return parse_update(update)
     except Unreadable:
-        return (unknown(_number(update), update),)
+        return (unknown(_number(update), _storable(update)),)
+
+
+def _storable(update: bytes) -> bytes:
+    """An update as JSON that can be stored and read again: itself if it can, else what is legible of it, as a string."""
+    try:
+        decode(update)
+    except Unreadable:
+        return msgspec.json.encode(update.decode(errors="replace"))
+    return update
 
 
 def _number(update: bytes) -> int:

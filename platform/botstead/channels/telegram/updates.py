@@ -15,6 +15,9 @@ Number = Annotated[int, msgspec.Meta(ge=-LARGEST, le=LARGEST)]
 """Telegram's ids have at most 52 significant bits; a larger integer than 64 bits is none of theirs."""
 
 
+UpdateId = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+
+
 class User(msgspec.Struct, frozen=True):
     """A person or a bot."""
 
@@ -146,7 +149,7 @@ class MemberChange(msgspec.Struct, frozen=True, rename={"sender": "from"}):
 class Update(msgspec.Struct, frozen=True):
     """One update; at most one field besides the id is there."""
 
-    update_id: Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+    update_id: UpdateId
     message: Message | None = None
     edited_message: Message | None = None
     channel_post: Message | None = None
