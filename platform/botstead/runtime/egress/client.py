@@ -96,9 +96,10 @@ class EgressClient:
         request = _written_out(call, target, secrets)
         origin = target.origin
         connection = self._pool.take(origin) or await self._connected(origin, target.authority)
+        answer = connection.exchange(request, limit=call.limit)
         progress.append(True)
         try:
-            response = await connection.exchange(request, limit=call.limit)
+            response = await answer
         except BaseException:
             connection.abort()
             raise

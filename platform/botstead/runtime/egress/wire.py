@@ -10,11 +10,11 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Final
+from typing import Final, cast
 
 import httptools
 
-from botstead.core.errors import EgressBroken, EgressError, EgressRefused
+from botstead.core.errors import EgressBroken, EgressError, EgressRefused, EgressUnsent
 from botstead.core.messages import Response
 from botstead.runtime.egress.request import Origin
 
@@ -51,9 +51,12 @@ class Connection(asyncio.Protocol):
         Args:
             request: head and body.
             limit: the most bytes of body that are taken.
+
+        Raises:
+            EgressUnsent: the connection was lost before anything was written.
         """
-        assert self._transport is not None
-        assert self._waiter is None
+        if self._transport is None or self._transport.is_closing():
+            raise EgressUnsent
         self._limit = limit
         self.reusable = False
         self._waiter = self._loop.create_future()
@@ -75,8 +78,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See `asyncio.Protocol`."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one without inheriting from it
 
     def data_received(self, data: bytes) -> None:
         """See `asyncio.Protocol`."""
