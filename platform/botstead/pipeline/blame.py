@@ -45,7 +45,7 @@ class Accountable(Generic[T]):
         while True:
             self._blame.current = self._whom
             try:
-                yielded = steps.send(send) if throw is None else steps.throw(throw)  # type: ignore[attr-defined]  # awaitables of coroutines are generators
+                yielded = steps.send(send) if throw is None else steps.throw(throw)
             except StopIteration as stop:
                 return stop.value  # type: ignore[no-any-return]  # the generator's own type
             finally:

@@ -52,7 +52,7 @@ ACTION: msgspec.json.Decoder[Action] = msgspec.json.Decoder(Action)
 class Delivery:
     """Sends what was committed."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it is made of, each given by name
         self,
         marker: Marker,
         *,
@@ -160,7 +160,7 @@ class Delivery:
         """Start no more sends; wait for those in flight and for their marks."""
         self._stopping = True
         await self._tasks.stop(9.0)
-        while not self._marks.idle:
+        while not self._marks.idle:  # noqa: ASYNC110  # a few milliseconds at the very end
             await asyncio.sleep(LINGER)
 
     def _queue(self, lane: Lane, outgoing: Outgoing) -> None:

@@ -105,7 +105,7 @@ class Outbox:
         if not missing:
             return [found[item.row.id] for item in items]
         lost: BotsteadError = Ghost() if await self._alive(worker) else Fenced()
-        return [found[item.row.id] if item.row.id in found else lost for item in items]
+        return [found.get(item.row.id, lost) for item in items]
 
     async def _insist(self, worker: int, items: list[Done]) -> dict[int, list[int]]:
         batch = batch_of(items)

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 class Ownership:
     """Keeps this worker's fair share of the partitions."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it is made of, each given by name
         self,
         membership: Membership,
         lease: Lease,

@@ -89,6 +89,9 @@ class Runs:
         try:
             found = msgspec.structs.replace(EVENT.decode(row.payload), text=row.body or "", conversation=lane.conversation)
             effects = await self._effects(lane, row, account, found)
+            for action in effects.actions:
+                if isinstance(action, AnswerButton):
+                    self._gesture(account, lane.conversation, action)
             return _done(row, lane, effects, began)
         except BotResting as error:
             return Failure(row.partition, row.bot, row.id, error.after or 1.0, error.message, 0, 0)
@@ -100,8 +103,6 @@ class Runs:
             return Effects(actions=found.actions)
         if found.kind in SILENT:
             return Effects()
-        if found.press:
-            self._gesture(account, lane.conversation, AnswerButton(press=found.press))
         incoming = Incoming(
             id=row.id,
             bot=account.bot_name,

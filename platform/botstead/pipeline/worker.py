@@ -49,7 +49,7 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Handles and sends. One for each worker process."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what a worker is made of, each given by name
         self,
         dsn: str,
         *,
@@ -136,7 +136,7 @@ class Worker:
         self._draining = True
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._running or not self._outbox.idle:
+                while self._running or not self._outbox.idle:  # noqa: ASYNC110  # bounded by the timeout around it
                     await asyncio.sleep(0.01)
         await self._delivery.stop()
         with suppress(Unavailable):
@@ -158,8 +158,11 @@ class Worker:
 
     async def _close(self) -> None:
         self._lease.stop()
-        for held in (self._reader, *self._writers, self._marker, self._membership):
-            await held.close()
+        await self._reader.close()
+        for writer in self._writers:
+            await writer.close()
+        await self._marker.close()
+        await self._membership.close()
 
     # -- partitions come and go
 
@@ -174,11 +177,11 @@ class Worker:
             self._lanes.drop(partitions)
             self._delivery.forget(partitions)
             self._careful -= partitions
-        while self._lanes.busy(partitions):
+        while self._lanes.busy(partitions):  # noqa: ASYNC110  # milliseconds, when partitions move
             await asyncio.sleep(0.005)
         self._lanes.drop(partitions)
         self._delivery.forget(partitions)
-        while not self._delivery.idle and not self._draining:
+        while not self._delivery.idle and not self._draining:  # noqa: ASYNC110  # as above
             await asyncio.sleep(0.002)
 
     # -- reading
@@ -338,7 +341,8 @@ class Worker:
         if done.forwards:
             self._wake.publish("inbox")
         if done.parked:
-            DEAD_LETTERS.at(str(row.bot), done.parked[0]).inc()
+            account = self._directory.account(row.channel)
+            DEAD_LETTERS.at(account.bot_name if account else "_other", done.parked[0]).inc()
 
     async def _ghost(self, lane: Lane, row: Pending, done: Done) -> None:
         """It had committed: take its replies from the outbox, and its state from the database."""

@@ -65,7 +65,7 @@ class UnitEngine(PostgresEngine):
         Args:
             connection: the held connection, inside its transaction.
         """
-        token = self.current_transaction.set(_Bound(connection))  # type: ignore[arg-type]  # see above
+        token = self.current_transaction.set(_Bound(connection))
         try:
             yield
         finally:

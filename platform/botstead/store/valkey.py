@@ -38,12 +38,13 @@ T = TypeVar("T")
 
 
 def _open(url: str, *, timeout: float | None = COMMAND_TIMEOUT) -> client.Valkey:
-    return client.Valkey.from_url(
+    opened: client.Valkey = client.Valkey.from_url(
         url.replace("redis://", "valkey://", 1),
         socket_timeout=timeout,
         socket_connect_timeout=COMMAND_TIMEOUT,
         socket_keepalive=True,
     )
+    return opened
 
 
 class Guarded:

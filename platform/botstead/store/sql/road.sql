@@ -229,3 +229,7 @@ SELECT extend_message() AS made;
 -- name: forget
 -- Drop dedup keys that no provider will send again, in batches.
 DELETE FROM seen WHERE ctid IN (SELECT ctid FROM seen WHERE at < now() - make_interval(days => $1) LIMIT $2);
+
+-- name: lead
+-- One scheduler does the upkeep; the lock ends with its connection.
+SELECT pg_try_advisory_lock(hashtext('botstead scheduler')) AS leads;

@@ -1,0 +1,131 @@
+"""Which bots this worker runs: Python bots from folders, HTTP bots from the registry."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from botstead.bots.http import HttpBot
+from botstead.bots.inject import Providers
+from botstead.bots.loader import discover
+from botstead.bots.manifest import Manifest, read_manifest
+from botstead.bots.runner import PythonBot
+from botstead.core.errors import BotBroken, Conflict
+from botstead.core.ports import Handler
+from botstead.core.secret import Secret
+from botstead.integrations.weather.client import Weather
+from botstead.pipeline.hosted import HostedBot
+from botstead.processes import bot_host
+from botstead.processes.foundation import Foundation, bot_folders
+from botstead.telemetry.catalog import METRICS
+from botstead.telemetry.logs import event
+
+PYTHON = "python"
+HTTP = "http"
+
+logger = logging.getLogger(__name__)
+
+
+class Bots:
+    """Loads bots and makes them known. A bot that cannot run is named with file and line; the others run on."""
+
+    def __init__(self, foundation: Foundation) -> None:
+        """Start with none.
+
+        Args:
+            foundation: what it stands on.
+        """
+        self._foundation = foundation
+        settings = foundation.settings
+        self._environment = bot_host.environment(settings)
+        weather = Weather(
+            foundation.egress, foundation.cache, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base
+        )
+        self._providers: Providers = {Weather: lambda _incoming: weather}
+        self.handlers: dict[int, Handler] = {}
+        self.quarantine: dict[int, HostedBot] = {}
+        self._remote: dict[int, tuple[object, ...]] = {}
+
+    async def load(self) -> None:
+        """Load every folder and every HTTP bot, and make the Python ones known to everybody."""
+        for folder in discover(bot_folders(self._foundation.settings)):
+            await self._load(folder)
+        await self.refresh_remote()
+        await self._foundation.directory.refresh()
+        for account in self._foundation.directory.accounts():
+            METRICS.register("bot", account.bot_name)
+        self._foundation.wake.publish("directory")
+
+    async def _load(self, folder: Path) -> None:
+        name = folder.name
+        try:
+            manifest = read_manifest(folder)
+            name = manifest.name or name
+            handler = self._handler(folder, manifest, name)
+            name = handler.name
+            if isinstance(handler, HostedBot):
+                await handler.start()
+            number = await self._known(name, None)
+        except (BotBroken, Conflict) as error:
+            event(logger, "bot_broken", level=logging.ERROR, bot=name, problem=error.message)
+            await self._broken(name, error.message)
+            return
+        self.handlers[number] = handler
+        if not isinstance(handler, HttpBot):
+            self.quarantine[number] = HostedBot.for_quarantine(folder, handler.limits, name=name, environment=self._environment)
+        event(logger, "bot_loaded", bot=name, folder=folder.name)
+
+    def _handler(self, folder: Path, manifest: Manifest, name: str) -> Handler:
+        if manifest.kind == HTTP:
+            return HttpBot(
+                name, url=manifest.url, secret=Secret(manifest.secret), egress=self._foundation.egress, limits=manifest.limits
+            )
+        if manifest.limits.own_process:
+            return HostedBot(name, folder, limits=manifest.limits, environment=self._environment)
+        return PythonBot.load(folder, providers=self._providers, egress=self._foundation.egress)
+
+    async def _known(self, name: str, problem: str | None) -> int:
+        registry = self._foundation.registry
+        number = await registry.ensure_bot(name, PYTHON)
+        await registry.set_problem(name, problem)
+        await registry.ensure_webchat(name)
+        return number
+
+    async def _broken(self, name: str, problem: str) -> None:
+        try:
+            await self._known(name, problem)
+        except Conflict as error:
+            event(logger, "bot_not_recorded", level=logging.ERROR, bot=name, problem=error.message)
+
+    async def refresh_remote(self) -> None:
+        """Take up HTTP bots that were added, changed or removed.
+
+        Raises:
+            Unavailable: the database is away; those known stay.
+        """
+        found = {bot.id: bot for bot in await self._foundation.registry.http_bots()}
+        for number in set(self._remote) - set(found):
+            del self._remote[number], self.handlers[number]
+        for number, bot in found.items():
+            secret = bot.secrets.get("secret")
+            mark = (bot.settings.get("url"), secret.reveal() if secret else None)
+            if self._remote.get(number) == mark or secret is None:
+                continue
+            try:
+                self.handlers[number] = HttpBot(
+                    bot.name, url=str(bot.settings["url"]), secret=secret, egress=self._foundation.egress
+                )
+            except BotBroken as error:
+                await self._foundation.registry.set_problem(bot.name, error.message)
+                continue
+            self._remote[number] = mark
+            await self._foundation.registry.ensure_webchat(bot.name)
+            METRICS.register("bot", bot.name)
+
+    async def stop(self) -> None:
+        """End processes and threads of bots."""
+        for handler in (*self.handlers.values(), *self.quarantine.values()):
+            if isinstance(handler, HostedBot):
+                await handler.stop()
+            elif isinstance(handler, PythonBot):
+                handler.close()

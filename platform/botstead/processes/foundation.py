@@ -1,0 +1,128 @@
+"""What every process of ours stands on: settings, database, key ring, cache, hints, directory, the way out."""
+
+from __future__ import annotations
+
+import os
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Self
+
+from botstead import samples_folder
+from botstead.core import settings as configuration
+from botstead.core.errors import ConfigurationError
+from botstead.core.ports import Cache
+from botstead.core.settings import Settings
+from botstead.pipeline.directory import Directory
+from botstead.runtime import keyring
+from botstead.runtime.egress import EgressClient
+from botstead.runtime.keyring import KeyRing
+from botstead.runtime.sealing import Sealer
+from botstead.runtime.tasks import Tasks
+from botstead.store import migrate
+from botstead.store.keys import Keys
+from botstead.store.postgres import Postgres
+from botstead.store.registry import Registry
+from botstead.store.valkey import MemoryCache, MemoryWake, ValkeyCache, ValkeyWake
+
+NO_VALKEY = "none"
+ADMIN_KEY = "admin.key"
+KEY_RING = "keys.json"
+
+
+def read_settings(**decided: str) -> Settings:
+    """Read this process's settings from its environment.
+
+    Args:
+        decided: values from the command line, which win; empty ones do not count.
+
+    Raises:
+        ConfigurationError: a setting is wrong; the message names it.
+    """
+    environment = dict(os.environ)  # noqa: TID251  the one place where a process reads its settings
+    environment.update({f"{configuration.PREFIX}{name.upper()}": value for name, value in decided.items() if value})
+    return configuration.load(environment, read=lambda path: Path(path).read_text(encoding="utf-8"))
+
+
+def key_ring_path(settings: Settings) -> Path:
+    """Return where the key ring is."""
+    return settings.key_ring or settings.data / KEY_RING
+
+
+def bot_folders(settings: Settings) -> list[Path]:
+    """Return the folders that bots are looked for in: the shipped samples, then the operator's."""
+    own = settings.bots or (settings.data / "bots",)
+    return [*([samples_folder()] if settings.samples else []), *own]
+
+
+def required_postgres(settings: Settings) -> str:
+    """Return the DSN.
+
+    Raises:
+        ConfigurationError: there is none.
+    """
+    if not settings.postgres:
+        raise ConfigurationError("There is no database: set BOTSTEAD_POSTGRES, or start everything with `botstead up`.")
+    return settings.postgres
+
+
+class Foundation:
+    """Opens everything in order and closes it in reverse. Use as an asynchronous context manager."""
+
+    postgres: Postgres
+    ring: KeyRing
+    registry: Registry
+    keys: Keys
+    cache: Cache
+    wake: MemoryWake
+    directory: Directory
+    egress: EgressClient
+
+    def __init__(self, settings: Settings, tasks: Tasks) -> None:
+        """Prepare.
+
+        Args:
+            settings: of this process.
+            tasks: owner of the loops that keep things fresh.
+        """
+        self.settings = settings
+        self.tasks = tasks
+        self._stack = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        """Open everything.
+
+        Raises:
+            ConfigurationError: something is wrong that a restart does not mend.
+            Unavailable: the database is away.
+        """
+        settings = self.settings
+        dsn = required_postgres(settings)
+        self.ring = keyring.load(key_ring_path(settings))
+        self.postgres = await Postgres.open(dsn, application=settings.instance)
+        self._stack.push_async_callback(self.postgres.close)
+        async with self.postgres.connection() as connection:
+            await migrate.check(connection)
+        self.registry = Registry(self.postgres, Sealer(self.ring))
+        self.keys = Keys(self.postgres, self.ring.pepper)
+        self._open_valkey()
+        self.directory = Directory(self.registry, self.wake)
+        await self.directory.refresh()
+        self.tasks.start("directory", self.directory.run())
+        self.egress = EgressClient(allow=settings.egress_allow)
+        self._stack.push_async_callback(self.egress.close)
+        return self
+
+    def _open_valkey(self) -> None:
+        url = self.settings.valkey
+        if not url or url == NO_VALKEY:
+            self.cache, self.wake = MemoryCache(), MemoryWake()
+            return
+        cache, wake = ValkeyCache(url), ValkeyWake(url)
+        self._stack.push_async_callback(cache.close)
+        self._stack.push_async_callback(wake.close)
+        self.tasks.start("wake", wake.run())
+        self.cache, self.wake = cache, wake
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close everything in reverse."""
+        await self._stack.aclose()

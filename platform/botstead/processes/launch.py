@@ -1,0 +1,119 @@
+"""Runs one or more roles in this process: starts them, waits for a signal or a failure, drains, ends."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
+
+import uvloop
+
+from botstead.core.errors import ConfigurationError, Unavailable
+from botstead.core.settings import Settings
+from botstead.processes import api, scheduler, worker
+from botstead.processes.foundation import Foundation
+from botstead.runtime.tasks import Tasks
+from botstead.telemetry import logs
+from botstead.telemetry.listener import Listener, Probe
+from botstead.telemetry.logs import event
+
+EXIT_OK = 0
+EXIT_FAILED = 1
+EXIT_CONFIGURATION = 78
+"""EX_CONFIG: starting again does not help."""
+STOP_MARGIN = 10.0
+"""Seconds beyond `stop_seconds` after which the process ends whatever still runs."""
+
+logger = logging.getLogger(__name__)
+
+
+class Role(Protocol):
+    """One part of the platform, as a process runs it."""
+
+    async def start(self) -> None:
+        """Get ready to work; returns when it does."""
+        ...
+
+    async def drain(self) -> None:
+        """Take no more, end what runs, leave nothing half done."""
+        ...
+
+    @property
+    def ready(self) -> bool:
+        """Whether it works."""
+        ...
+
+
+ROLES: Mapping[str, Callable[[Foundation], Role]] = {"api": api.Api, "worker": worker.BotWorker, "scheduler": scheduler.Scheduler}
+
+
+def launch(settings: Settings, roles: Sequence[str]) -> int:
+    """Run roles until asked to stop; returns the exit status.
+
+    Args:
+        settings: of this process.
+        roles: api, worker, scheduler; one process may hold several.
+    """
+    logs.configure(settings.log_level, sys.stderr, role="+".join(roles), instance=settings.instance)
+    try:
+        status = uvloop.run(_serve(settings, roles))
+    except* ConfigurationError as group:
+        sys.stderr.write(f"{_first(group)}\n")
+        status = EXIT_CONFIGURATION
+    except* Unavailable as group:
+        sys.stderr.write(f"{_first(group)}\n")
+        status = EXIT_FAILED
+    sys.stderr.flush()
+    # A thread of a handler that never ends would hold up the interpreter's own exit.
+    os._exit(status)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    found: BaseException = group
+    while isinstance(found, BaseExceptionGroup):
+        found = found.exceptions[0]
+    return found
+
+
+async def _serve(settings: Settings, roles: Sequence[str]) -> int:
+    stop = asyncio.Event()
+    failures: list[BaseException] = []
+
+    def failed(name: str, error: BaseException) -> None:
+        event(logger, "task_failed", level=logging.ERROR, exception=error, task=name)
+        failures.append(error)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tasks = Tasks(failed)
+    async with Foundation(settings, tasks) as foundation:
+        parts = [ROLES[role](foundation) for role in roles]
+        state = {"ready": False}
+        listener = Listener(settings.metrics_host, settings.metrics_port, _probes(parts, state))
+        listener.start()
+        for part in parts:
+            await part.start()
+        state["ready"] = True
+        event(logger, "process_ready", roles=list(roles), metrics_port=listener.port)
+        await stop.wait()
+        event(logger, "process_draining")
+        state["ready"] = False
+        for part in parts:
+            await part.drain()
+        await tasks.stop(0)
+        listener.stop()
+    event(logger, "process_stopped")
+    return EXIT_FAILED if failures else EXIT_OK
+
+
+def _probes(parts: Sequence[Role], state: Mapping[str, bool]) -> dict[str, Callable[[], Probe]]:
+    return {
+        "live": lambda: Probe(ok=True),
+        "startup": lambda: Probe(ok=all(part.ready for part in parts)),
+        "ready": lambda: Probe(ok=state["ready"] and all(part.ready for part in parts)),
+    }

@@ -1,0 +1,78 @@
+"""The worker process: runs bots and sends what they say."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from botstead.channels.registry import kinds
+from botstead.core.errors import Unavailable
+from botstead.pipeline.worker import Worker
+from botstead.processes.bots import Bots
+from botstead.processes.foundation import Foundation
+from botstead.telemetry.logs import event
+
+REMOTE_EVERY = 5.0
+"""Seconds between two looks at the registry of HTTP bots, besides hints."""
+START_TIMEOUT = 20.0
+
+logger = logging.getLogger(__name__)
+
+
+class BotWorker:
+    """Handles and sends."""
+
+    def __init__(self, foundation: Foundation) -> None:
+        """Build every object; `start` loads bots and joins.
+
+        Args:
+            foundation: what it stands on.
+        """
+        self._foundation = foundation
+        self._bots = Bots(foundation)
+        settings = foundation.settings
+        self.worker = Worker(
+            settings.postgres,
+            name=settings.instance,
+            lease=settings.lease_seconds,
+            directory=foundation.directory,
+            handlers=self._bots.handlers,
+            quarantine=self._bots.quarantine,
+            kinds=kinds(),
+            egress=foundation.egress,
+            wake=foundation.wake,
+        )
+        self._changed = asyncio.Event()
+
+    async def start(self) -> None:
+        """Load the bots, then take partitions."""
+        await self._bots.load()
+        self._foundation.tasks.start("worker", self.worker.run())
+        self._foundation.tasks.start("http-bots", self._watch())
+        async with asyncio.timeout(START_TIMEOUT):
+            while not self.worker.ready:  # noqa: ASYNC110  # once, at start
+                await asyncio.sleep(0.01)
+
+    @property
+    def ready(self) -> bool:
+        """Whether it is a member and its lease runs."""
+        return self.worker.ready
+
+    async def drain(self) -> None:
+        """End handlers and sends, hand partitions back, end bot processes."""
+        await self.worker.drain(self._foundation.settings.stop_seconds)
+        await self._bots.stop()
+
+    async def _watch(self) -> None:
+        self._foundation.wake.subscribe("directory", lambda _: self._changed.set())
+        while True:
+            try:
+                async with asyncio.timeout(REMOTE_EVERY):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+            self._changed.clear()
+            try:
+                await self._bots.refresh_remote()
+            except Unavailable as error:
+                event(logger, "http_bots_not_refreshed", level=logging.WARNING, error=error.message)

@@ -1,0 +1,140 @@
+"""`POST /hooks/{channel_id}`: a provider's delivery. Raw bytes first, verified, then kept, then acknowledged.
+
+The hot path: a bare ASGI handler. An unknown channel and a bad signature give the same answer; whatever comes in, a
+client's fault is 4xx; when the database is away the answer is 503 with Retry-After, and the provider delivers again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+
+import msgspec
+from litestar import asgi
+from litestar.handlers import ASGIRouteHandler
+from litestar.types import Receive, Scope, Send
+
+from botstead.core.errors import BotsteadError, Rejected, TooLarge
+from botstead.core.messages import Answer, Delivery, Event, Kind, Parsed
+from botstead.core.ports import Accept, Account, ChannelKind
+from botstead.telemetry.catalog import ACK, REJECTED
+from botstead.telemetry.logs import event
+
+MOST_EVENTS = 500
+"""Events in one delivery; no provider comes near it."""
+EMPTY = Answer(body=b"{}")
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HookDeps:
+    """What the hooks are built from.
+
+    Args:
+        find: a channel by its public id.
+        kinds: channel kinds by name.
+        accept: the door to the inbox.
+        moved: notes a conversation's new address: (account, event).
+        body_limit: bytes.
+    """
+
+    find: Callable[[str], Awaitable[Account | None]]
+    kinds: Mapping[str, ChannelKind]
+    accept: Accept
+    moved: Callable[[Account, Event], Awaitable[None]]
+    body_limit: int
+
+
+def hook_routes(deps: HookDeps) -> list[ASGIRouteHandler]:
+    """Build the route of the hooks."""
+
+    @asgi("/hooks/{channel_id:str}", copy_scope=False, opt={"public": True})
+    async def hooks(scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.monotonic()
+        kind = "_other"
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        try:
+            if scope["method"] != "POST":  # type: ignore[typeddict-item]  # only HTTP is routed here
+                await _answer(
+                    send,
+                    Answer(body=_problem(405, "method_not_allowed", "Deliver with POST."), status=405),
+                    ((b"allow", b"POST"),),
+                )
+                return
+            body = await _body(scope, receive, deps.body_limit)
+            delivery = Delivery(body, tuple(scope["headers"]), "POST", scope["query_string"])
+            account = await deps.find(scope["path_params"]["channel_id"])
+            kind = account.kind if account else kind
+            answer = await _take(deps, account, delivery)
+        except BotsteadError as error:
+            answer, headers = _refusal(error, kind)
+        except Exception as error:  # noqa: BLE001  # the last line: a fault of ours is said, never shown
+            event(logger, "hook_failed", level=logging.ERROR, exception=error, channel=kind)
+            answer = Answer(body=_problem(500, "internal_error", "Something went wrong here."), status=500)
+        await _answer(send, answer, headers)
+        ACK.at(kind).observe(time.monotonic() - began)
+
+    return [hooks]
+
+
+async def _take(deps: HookDeps, account: Account | None, delivery: Delivery) -> Answer:
+    """Verify, parse, keep. Raises what the answer should be."""
+    if account is None or not account.enabled:
+        raise Rejected(reason="unknown")
+    kind = deps.kinds[account.kind]
+    kind.verify(delivery, account, time.time())
+    parsed: Parsed = kind.parse(delivery, account)
+    if len(parsed.events) > MOST_EVENTS:
+        raise TooLarge(f"A delivery may hold {MOST_EVENTS} events.")
+    for found in parsed.events:
+        if found.kind is Kind.MOVED:
+            await deps.moved(account, found)
+    await deps.accept(account, parsed.events)
+    return parsed.answer or EMPTY
+
+
+async def _body(scope: Scope, receive: Receive, limit: int) -> bytes:
+    declared = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
+    if declared.isdigit() and int(declared[:20]) > limit:
+        raise TooLarge
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise Rejected(reason="malformed")
+        part: bytes = message.get("body", b"")  # type: ignore[assignment]  # a request message by now
+        size += len(part)
+        if size > limit:
+            raise TooLarge
+        parts.append(part)
+        if not message.get("more_body"):
+            return b"".join(parts)
+
+
+def _refusal(error: BotsteadError, kind: str) -> tuple[Answer, tuple[tuple[bytes, bytes], ...]]:
+    if isinstance(error, Rejected):
+        REJECTED.at(kind, error.reason).inc()
+        return Answer(body=_problem(401, "unauthorized", "The delivery is not signed for this channel."), status=401), ()
+    if error.status >= 500 and not error.expected:
+        event(logger, "hook_failed", level=logging.ERROR, exception=error, channel=kind)
+    headers = ((b"retry-after", str(max(1, round(error.after or 1))).encode()),) if error.status == 503 else ()
+    return Answer(body=_problem(error.status, error.code, error.message), status=error.status), headers
+
+
+def _problem(status: int, code: str, detail: str) -> bytes:
+    return msgspec.json.encode(
+        {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail}
+    )
+
+
+async def _answer(send: Send, answer: Answer, headers: tuple[tuple[bytes, bytes], ...]) -> None:
+    content_type = answer.content_type if answer.status < 400 else b"application/problem+json"
+    length = (b"content-length", str(len(answer.body)).encode())
+    await send(
+        {"type": "http.response.start", "status": answer.status, "headers": [(b"content-type", content_type), length, *headers]}
+    )
+    await send({"type": "http.response.body", "body": answer.body, "more_body": False})
