@@ -122,11 +122,19 @@ class Server(uvicorn.Server):
         yield
 
 
+def add_headers(response: Response) -> Response:
+    """What web/app.py puts on every answer that does not say otherwise."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
 @asynccontextmanager
 async def serving(dsn: str, port: int):
     """A server on this loop; yields the platform."""
     platform = Platform(await Postgres.open(dsn, most=5), port)
-    app = Litestar(chat_routes(platform.deps), exception_handlers={BotsteadError: problem}, debug=True)
+    app = Litestar(
+        chat_routes(platform.deps), exception_handlers={BotsteadError: problem}, after_request=add_headers, logging_config=None
+    )
     config = uvicorn.Config(app, host="127.0.0.1", port=port, http="httptools", ws="none", log_level="error", lifespan="off")
     server = Server(config)
     task = asyncio.create_task(server.serve())

@@ -100,6 +100,7 @@ def chat_routes(deps: ChatDeps) -> list[HTTPRouteHandler]:
             responses={200: ResponseSpec(Shown, generate_examples=False, media_type="text/event-stream")},
             tags=TAGS,
             security=ANYONE,
+            after_request=_unchanged,
         )(chat.events),
     ]
 
@@ -117,7 +118,7 @@ class _Chat:
         return Response(
             page.page(bot, await self._deps.welcome(account)),
             media_type="text/html; charset=utf-8",
-            headers={**page.SECURITY_HEADERS, "cache-control": "no-store"},
+            headers={**page.SECURITY_HEADERS, "Cache-Control": "no-store"},
             cookies=cookies,
         )
 
@@ -133,10 +134,10 @@ class _Chat:
             media_type=page.MEDIA_TYPES[name.rpartition(".")[2]],
             headers={
                 **page.SECURITY_HEADERS,
-                **({"content-encoding": "gzip"} if packed and not known else {}),
-                "vary": "accept-encoding",
-                "cache-control": FOR_EVER if version == page.version() else "no-cache",
-                "etag": tag,
+                **({"Content-Encoding": "gzip"} if packed and not known else {}),
+                "Vary": "accept-encoding",
+                "Cache-Control": FOR_EVER if version == page.version() else "no-cache",
+                "ETag": tag,
             },
         )
 
@@ -153,7 +154,7 @@ class _Chat:
         conversation = f"{account.id}.{visitor}"
         self._deps.wake.publish(TOPIC, conversation)
         self._deps.wake.publish(TOPIC, TYPING + conversation)
-        return Response(Accepted(identity), cookies=cookies, headers={"cache-control": "no-store"})
+        return Response(Accepted(identity), cookies=cookies, headers={"Cache-Control": "no-store"})
 
     async def events(self, bot: FromPath[str], request: AnyRequest, after: FromQuery[str] = "") -> ASGIApp:
         """Stream what is said: the last 50 messages, or what came after `Last-Event-ID` (or `after`), then what comes."""
@@ -173,6 +174,11 @@ class _Chat:
         if account is None or not account.enabled:
             raise NotFound("There is no bot by that name to chat with.")
         return account
+
+
+def _unchanged(response: Response[Any]) -> Response[Any]:
+    """Keep the application's own hook away from a stream: it is no `Response`, and names all its headers itself."""
+    return response
 
 
 def _delivery(request: AnyRequest) -> Delivery:

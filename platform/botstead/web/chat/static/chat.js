@@ -11,6 +11,7 @@ const { bot, title } = document.body.dataset;
 const base = location.pathname.replace(/\/$/, "");
 
 let live = false; // false while history comes in
+let pinned = true; // whether the end is in sight, and is to stay so
 let unread = 0;
 const timers = {};
 
@@ -19,19 +20,17 @@ function later(name, milliseconds, action) {
   timers[name] = setTimeout(action, milliseconds);
 }
 
-const atEnd = () => scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
-
 function toEnd() {
   scroll.scrollTop = scroll.scrollHeight;
+  pinned = true;
   newer.hidden = true;
 }
 
 /** Change what is in the log, and stay at its end if that was in sight. */
-function keepingPlace(change, { follow = false } = {}) {
-  const stay = follow || !live || atEnd();
+function keepingPlace(change, { follow = !live } = {}) {
   change();
   welcome.hidden = !live || !view.empty;
-  if (stay) toEnd();
+  if (follow || pinned) toEnd();
 }
 
 function say(body) {
@@ -52,34 +51,35 @@ function pending({ at, body }) {
   });
 }
 
-function showTyping(yes) {
+function stopTyping() {
   clearTimeout(timers.typing);
-  if (yes) keepingPlace(() => { typing.hidden = false; });
-  else typing.hidden = true;
+  typing.hidden = true;
 }
 
 function count(data) {
   if (!live || data.direction !== "out") return;
-  if (!atEnd()) newer.hidden = false;
+  if (!pinned) newer.hidden = false;
   if (document.hidden) document.title = `(${unread += 1}) ${title}`;
 }
 
 const handlers = {
   message(data) {
-    if (data.direction === "out") showTyping(false);
+    if (data.direction === "out") stopTyping();
     keepingPlace(() => view.show(data));
     count(data);
   },
   edit(data) {
-    showTyping(false);
+    stopTyping();
     keepingPlace(() => view.edit(data));
   },
   delete(data) {
     keepingPlace(() => view.remove(data));
   },
   typing() {
-    later("dots", 300, () => showTyping(true));
-    later("typing", 8_000, () => showTyping(false));
+    later("typing", 300, () => {
+      keepingPlace(() => { typing.hidden = false; });
+      later("typing", 8_000, stopTyping);
+    });
   },
   notice(data) {
     notice.textContent = data.text;
@@ -142,7 +142,11 @@ welcome.addEventListener("click", ({ target }) => {
   text.focus();
 });
 newer.addEventListener("click", toEnd);
-scroll.addEventListener("scroll", () => { if (atEnd()) newer.hidden = true; }, { passive: true });
+scroll.addEventListener("scroll", () => {
+  pinned = scroll.scrollHeight - scroll.scrollTop - scroll.clientHeight < 80;
+  if (pinned) newer.hidden = true;
+}, { passive: true });
+new ResizeObserver(() => { if (pinned) toEnd(); }).observe(scroll); // a keyboard opens, the field grows
 document.addEventListener("visibilitychange", () => {
   if (document.hidden) return;
   unread = 0;
@@ -150,9 +154,7 @@ document.addEventListener("visibilitychange", () => {
 });
 // Where the keyboard covers the page instead of shrinking it, the page shrinks itself.
 visualViewport?.addEventListener("resize", () => {
-  const follow = atEnd();
   document.documentElement.style.setProperty("--height", `${visualViewport.height}px`);
-  if (follow) toEnd();
 });
 
 fit();

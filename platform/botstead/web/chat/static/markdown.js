@@ -4,10 +4,10 @@ const INLINE = new RegExp([
   /\\([\\`*_~[\]()#>.!+-])/,
   /`([^`\n]+)`/,
   /\[([^\]\n]{1,500})\]\((\S{1,2000}?)\)/,
-  /\*\*(?=\S)([^]{1,2000}?\S)\*\*/,
+  /\*\*(?=[^\s*])([^]{0,2000}?\S)\*\*/,
   /(?<![\w*])\*(?=[^\s*])([^*\n]{0,2000}?[^\s*])\*(?!\w)/,
   /(?<!\w)_(?=[^\s_])([^_\n]{0,2000}?[^\s_])_(?!\w)/,
-  /~~(?=\S)([^]{1,2000}?\S)~~/,
+  /~~(?=[^\s~])([^]{0,2000}?\S)~~/,
   /(https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]}*_~])/,
 ].map((part) => part.source).join("|"), "g");
 const ADDRESS = /https?:\/\/[^\s<>"]*[^\s<>"'.,;:!?)\]}]/g;
@@ -92,7 +92,7 @@ function paragraphs(text) {
   return groups.filter(({ tag }) => tag).map(({ tag, lines, start }) => {
     if (tag !== "ul" && tag !== "ol") return element(tag, {}, ...inline(lines.join("\n")));
     const list = element(tag, {}, ...lines.map((line) => element("li", {}, ...inline(line))));
-    if (tag === "ol") list.start = start;
+    if (start > 1) list.start = start;
     return list;
   });
 }
