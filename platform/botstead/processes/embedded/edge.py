@@ -12,12 +12,10 @@ from botstead.processes.embedded.child import Program
 from botstead.processes.embedded.folder import write_whole
 
 MAX_HEADER_BYTES = 32_768
-PROBLEM = {
-    "type": "about:blank",
-    "title": "{http.error.status_text}",
-    "status": "{http.error.status_code}",
-    "code": "edge",
-}
+REPEATABLE = ({"method": ["GET", "HEAD"]}, {"method": ["POST"], "path": ["/hooks/*"]})
+"""Requests that may be sent again. A delivery may: the inbox knows it by its id. Other POSTs may not."""
+CODES = {404: ("Not Found", "not_found"), 413: ("Content Too Large", "too_large"), 503: ("Service Unavailable", "unavailable")}
+"""Errors of the edge that the API has too, with the same title and code."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,6 +94,7 @@ def _edge(site: Site) -> dict[str, Any]:
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
         "read_header_timeout": "5s",
+        "read_timeout": "30s",
         "idle_timeout": "60s",
         "max_header_bytes": MAX_HEADER_BYTES,
         "routes": [
@@ -126,8 +125,7 @@ def _proxy(site: Site, *, stream: bool) -> dict[str, Any]:
             "selection_policy": {"policy": "least_conn"},
             "try_duration": "5s",
             "try_interval": "100ms",
-            # A delivery may be sent again: the inbox knows it by its id. Other POSTs may not.
-            "retry_match": [{"method": ["GET", "HEAD"]}, {"method": ["POST"], "path": ["/hooks/*"]}],
+            "retry_match": list(REPEATABLE),
         },
         # Active only: with passive checks one hostile client could put every API process out of use.
         "health_checks": {"active": {"uri": "/health/ready", "interval": "1s", "timeout": "1s"}},
@@ -142,27 +140,26 @@ def _proxy(site: Site, *, stream: bool) -> dict[str, Any]:
 
 
 def _errors() -> list[dict[str, Any]]:
-    """Errors of the edge itself, as problem documents (RFC 9457)."""
-    problem = msgspec.json.encode(PROBLEM).decode().replace('"{http.error.status_code}"', "{http.error.status_code}")
-    content = {"Content-Type": ["application/problem+json"]}
-    return [
-        {
-            "match": [{"expression": "{http.error.status_code} in [502, 503, 504]"}],
-            "handle": [
-                {
-                    "handler": "static_response",
-                    "status_code": "503",
-                    "headers": {**content, "Retry-After": ["1"]},
-                    "body": '{"type":"about:blank","title":"Service Unavailable","status":503,"code":"unavailable"}',
-                }
-            ],
-        },
-        {
-            "handle": [
-                {"handler": "static_response", "status_code": "{http.error.status_code}", "headers": content, "body": problem}
-            ]
-        },
-    ]
+    """Errors of the edge itself, as problem documents (RFC 9457).
+
+    «Retry later» is only said where a retry is safe: nothing was sent on (503), or the request may be sent twice. Another
+    request that broke under way stays a 502: what became of it is not known.
+    """
+    known = [_error({"expression": f"{{http.error.status_code}} == {status}"}, status) for status in CODES]
+    broken = {"expression": "{http.error.status_code} in [502, 504]"}
+    return [*known, *(_error({**broken, **safe}, 503) for safe in REPEATABLE), {"handle": [_problem("{http.error.status_code}")]}]
+
+
+def _error(match: dict[str, Any], status: int) -> dict[str, Any]:
+    return {"match": [match], "handle": [_problem(str(status), *CODES[status])], "terminal": True}
+
+
+def _problem(status: str, title: str = "{http.error.status_text}", code: str = "edge") -> dict[str, Any]:
+    headers = {"Content-Type": ["application/problem+json"]}
+    if status == "503":
+        headers["Retry-After"] = ["1"]
+    body = f'{{"type":"about:blank","title":"{title}","status":{status},"code":"{code}"}}'
+    return {"handler": "static_response", "status_code": status, "headers": headers, "body": body}
 
 
 def _metrics(port: int) -> dict[str, Any]:
