@@ -111,6 +111,10 @@ class _Chat:
         self._streams = Streams(deps)
         self._limiter = Limiter(most=MESSAGES, seconds=MESSAGE_SECONDS)
 
+    def __deepcopy__(self, _memo: object) -> _Chat:
+        """Stay one: Litestar copies route handlers deeply, and a bound method carries its object, pools and all."""
+        return self
+
     async def show(self, bot: FromPath[str], request: AnyRequest) -> Response[bytes]:
         """Serve the page. Who comes for the first time gets the cookie that they are known by."""
         account = await self._account(bot)

@@ -90,6 +90,7 @@ const handlers = {
     if (live) return;
     keepingPlace(() => outbox.waiting.forEach(pending));
     live = true;
+    view.arriving = "fresh";
     log.ariaBusy = "false";
     keepingPlace(() => {}, { follow: true });
   },

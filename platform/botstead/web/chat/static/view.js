@@ -19,6 +19,7 @@ function dayOf(seconds) {
 
 export class View {
   #log; #title; #press; #byId = new Map(); #byKey = new Map();
+  arriving = ""; // the class of what is new, once history is there
 
   /** `press(button, message)` is called for a pressed button. */
   constructor(log, title, press) {
@@ -36,7 +37,7 @@ export class View {
     let node = this.#byId.get(data.id) ?? this.#byKey.get(data.key);
     if (node?.data.id && !data.id) return; // accepted before, though the page did not hear of it
     if (!node) {
-      node = element("div", { className: `message ${data.direction}` });
+      node = element("div", { className: `message ${data.direction} ${this.arriving}` });
       if (data.key) this.#byKey.set(data.key, node);
     }
     node.data = data;
