@@ -58,7 +58,7 @@ def launch(settings: Settings, roles: Sequence[str]) -> int:
         settings: of this process.
         roles: api, worker, scheduler; one process may hold several.
     """
-    logs.configure(settings.log_level, sys.stderr, role="+".join(roles), instance=settings.instance)
+    _configure_logs(settings, roles)
     try:
         status = uvloop.run(_serve(settings, roles))
     except* ConfigurationError as group:
@@ -70,6 +70,10 @@ def launch(settings: Settings, roles: Sequence[str]) -> int:
     sys.stderr.flush()
     # A thread of a handler that never ends would hold up the interpreter's own exit.
     os._exit(status)
+
+
+def _configure_logs(settings: Settings, roles: Sequence[str]) -> None:
+    logs.configure(settings.log_level, sys.stderr, role="+".join(roles), instance=settings.instance)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -93,6 +97,7 @@ async def _serve(settings: Settings, roles: Sequence[str]) -> int:
     tasks = Tasks(failed)
     async with Foundation(settings, tasks) as foundation:
         parts = [ROLES[role](foundation) for role in roles]
+        _configure_logs(settings, roles)  # again: building the web application takes the handlers away
         state = {"ready": False}
         listener = Listener(settings.metrics_host, settings.metrics_port, _probes(parts, state))
         listener.start()

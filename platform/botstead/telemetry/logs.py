@@ -141,6 +141,8 @@ def described(error: BaseException) -> dict[str, Any]:
     while cause is not None and len(causes) < _DEEPEST:
         causes.append(_text(f"{type(cause).__qualname__}: {cause}"))
         cause = cause.__cause__
+    if isinstance(error, BaseExceptionGroup):
+        found["inside"] = [described(inner) for inner in error.exceptions[:_DEEPEST]]
     return found | ({"causes": causes} if causes else {})
 
 

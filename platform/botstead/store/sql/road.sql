@@ -220,7 +220,7 @@ UPDATE partition SET worker = NULL, careful = false WHERE worker = $1;
 
 -- name: waiting
 -- How much waits, counted up to a limit.
-SELECT count(*) AS waiting FROM (SELECT 1 FROM inbox LIMIT $1) AS some;
+SELECT count(*) AS waiting FROM (SELECT 1 FROM inbox LIMIT $1) AS pending;
 
 -- name: extend
 -- Add the parts of history that the next ids need.

@@ -1,0 +1,27 @@
+"""Every named statement is understood by a real Postgres with our schema."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import resources
+
+import asyncpg
+import pytest
+
+from botstead.store.queries import load
+
+GROUPS = sorted(file.name.removesuffix(".sql") for file in resources.files("botstead.store").joinpath("sql").iterdir())
+
+
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_statement_prepares(group, postgres_dsn):
+    async def story():
+        connection = await asyncpg.connect(postgres_dsn)
+        try:
+            for name, statement in load(group).items():
+                assert statement.startswith("--"), f"{group}.{name} lacks its line of purpose"
+                await connection.prepare(statement.replace("{part}", "0"))
+        finally:
+            await connection.close()
+
+    asyncio.run(story())
