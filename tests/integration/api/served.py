@@ -1,0 +1,114 @@
+"""The API on a real Postgres, called in process over ASGI; and rows that tests need in the history."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+
+from botstead.channels.registry import kinds
+from botstead.core.messages import Event, Kind
+from botstead.core.ports import Account
+from botstead.pipeline.inbox import Inbox
+from botstead.pipeline.partitions import partition_of
+from botstead.runtime.egress import EgressClient
+from botstead.runtime.keyring import KeyRing
+from botstead.runtime.sealing import Sealer
+from botstead.store.history import History
+from botstead.store.keys import ADMIN, Keys
+from botstead.store.letters import Letters
+from botstead.store.postgres import Postgres
+from botstead.store.registry import Registry
+from botstead.store.road import Ingest
+from botstead.store.valkey import MemoryWake
+from botstead.web.app import AppDeps, Probes, create_app
+
+
+@dataclass
+class Api:
+    """What a story works with: `client` holds the admin key, `stranger` none."""
+
+    client: httpx.AsyncClient
+    stranger: httpx.AsyncClient
+    deps: AppDeps
+    postgres: Postgres
+    inbox: Inbox
+    app: Any
+    hints: list[str]
+
+    async def as_key(self, *scopes: str, **more: Any) -> dict[str, str]:
+        """Headers of a new key with these scopes."""
+        _, key = await self.deps.keys.create("test", scopes, **more)
+        return {"authorization": f"Bearer {key.text()}"}
+
+    async def said(self, account: Account, conversation: str, *texts: str) -> list[int]:
+        """Messages that came in, through the real inbox."""
+        events = [
+            Event(kind=Kind.MESSAGE, conversation=conversation, key=os.urandom(8).hex(), text=text, message_id="1")
+            for text in texts
+        ]
+        return [await self.inbox.accept_one(account, event) for event in events]
+
+    async def sql(self, statement: str, *arguments: Any) -> list[asyncpg.Record]:
+        """Look or change behind everybody's back."""
+        async with self.postgres.connection() as connection:
+            return await connection.fetch(statement, *arguments)
+
+
+@asynccontextmanager
+async def served(dsn: str, **changes: Any):
+    """Build everything, and take it apart again."""
+    ring = KeyRing(current="k1", keys={"k1": os.urandom(32)}, pepper=os.urandom(32))
+    postgres = await Postgres.open(dsn, most=4)
+    ingest, wake, egress, hints = Ingest(dsn, application="test"), MemoryWake(), EgressClient(allow=["127.0.0.1"]), []
+    for topic in ("directory", "inbox"):
+        wake.subscribe(topic, lambda _message, topic=topic: hints.append(topic))
+    inbox = Inbox(ingest, wake, resolve=lambda _channel, _external: None, backlog_limit=100_000)
+    running = asyncio.create_task(inbox.run())
+    deps = AppDeps(
+        **{
+            "registry": Registry(postgres, Sealer(ring)),
+            "keys": Keys(postgres, ring.pepper),
+            "history": History(postgres),
+            "letters": Letters(postgres, partition_of),
+            "kinds": kinds(),
+            "egress": egress,
+            "probes": Probes({"postgres": postgres.ping}, version="1"),
+            "wake": wake,
+            "accept_one": inbox.accept_one,
+            "public_url": "",
+            **changes,
+        }
+    )
+    app = create_app(deps)
+    _, key = await deps.keys.create("admin", [ADMIN])
+    transport = httpx.ASGITransport(app)
+    try:
+        async with (
+            httpx.AsyncClient(transport=transport, base_url="http://test") as stranger,
+            httpx.AsyncClient(
+                transport=transport, base_url="http://test", headers={"authorization": f"Bearer {key.text()}"}
+            ) as client,
+        ):
+            yield Api(client, stranger, deps, postgres, inbox, app, hints)
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        await ingest.close()
+        await egress.close()
+        await postgres.close()
+
+
+def told(dsn: str, story, **changes: Any):
+    """Run a story on the API."""
+
+    async def main():
+        async with served(dsn, **changes) as api:
+            return await story(api)
+
+    return asyncio.run(main())
