@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from botstead.runtime.egress.client import EgressClient, Resolver
+from botstead.runtime.egress.client import EgressClient
+from botstead.runtime.egress.resolver import Resolver
 
 __all__ = ["EgressClient", "Resolver"]

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import ssl
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
 from typing import Final
@@ -19,10 +18,8 @@ from botstead.runtime.egress.addresses import AddressGuard
 from botstead.runtime.egress.bulkhead import Bulkhead
 from botstead.runtime.egress.general import GeneralTransport
 from botstead.runtime.egress.request import Origin, Target, filled_headers, filled_path, is_address, target_of
+from botstead.runtime.egress.resolver import Resolver, SystemResolver
 from botstead.runtime.egress.wire import Connection, Pool, connect
-
-Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
-"""Turns a host name and port into addresses; raises `OSError` when it cannot."""
 
 NO_SECRETS: Final[Mapping[str, Secret]] = MappingProxyType({})
 _LEAN_LIMIT = 1_048_576
@@ -50,7 +47,7 @@ class EgressClient:
             ConfigurationError: an entry of `allow` is none of these.
         """
         self._guard = AddressGuard(allow)
-        self._resolver = resolver or system_resolver
+        self._resolver = resolver or SystemResolver()
         self._given_tls = tls
         self._bulkhead = Bulkhead(concurrency)
         self._pool = Pool()
@@ -131,20 +128,6 @@ class EgressClient:
                     f"{origin.host} leads to an address that is not allowed. To reach it, list {origin.host}:{origin.port} in "
                     "BOTSTEAD_EGRESS_ALLOW."
                 )
-
-
-async def system_resolver(host: str, port: int) -> list[str]:
-    """Ask the system for all addresses of a name.
-
-    Args:
-        host: the name.
-        port: the port, which some systems want to know.
-
-    Raises:
-        OSError: there are none, or nobody could be asked.
-    """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(address[0]) for _, _, _, _, address in found]
 
 
 def _written_out(call: Call, target: Target, secrets: Mapping[str, Secret]) -> bytes:

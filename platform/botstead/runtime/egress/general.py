@@ -27,6 +27,8 @@ Lookup = Callable[[Origin], Awaitable[list[str]]]
 """Turns an origin into permitted addresses, or raises."""
 
 _IDLE_SECONDS = 15.0
+_FAULTS = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
+"""httpx's transport passes some of aiohttp's errors through, ClientResponseError for one."""
 _written: ContextVar[list[bool] | None] = ContextVar("written", default=None)
 
 
@@ -70,7 +72,7 @@ class GeneralTransport:
                 return await _read(response, call.limit)
             finally:
                 await response.aclose()
-        except httpx.HTTPError as error:
+        except _FAULTS as error:
             failed = type(error).__name__
         # Raised outside of the handler, because the library's exceptions hold the URL with its secrets.
         if progress:

@@ -102,7 +102,7 @@ def filled_path(path: str, secrets: Mapping[str, Secret]) -> str:
     """
     if "{" not in path:
         return path
-    return _PLACEHOLDER.sub(lambda match: quote(_value(match[1], secrets), safe=_UNQUOTED), path)
+    return _PLACEHOLDER.sub(lambda match: quote(_value(match[1], secrets), safe=_UNQUOTED, errors="replace"), path)
 
 
 def filled_headers(call: Call, secrets: Mapping[str, Secret]) -> list[tuple[str, str]]:
@@ -150,12 +150,12 @@ def _host(text: str) -> str:
 def _encoded(path: str) -> str:
     """Percent-encode what may not stand in a URL, leaving placeholders and what is encoded already."""
     if "{" not in path:
-        return quote(path, safe=_PRINTABLE)
+        return quote(path, safe=_PRINTABLE, errors="replace")
     parts, end = [], 0
     for match in _PLACEHOLDER.finditer(path):
-        parts += [quote(path[end : match.start()], safe=_PRINTABLE), match[0]]
+        parts += [quote(path[end : match.start()], safe=_PRINTABLE, errors="replace"), match[0]]
         end = match.end()
-    return "".join([*parts, quote(path[end:], safe=_PRINTABLE)])
+    return "".join([*parts, quote(path[end:], safe=_PRINTABLE, errors="replace")])
 
 
 def _value(name: str, secrets: Mapping[str, Secret]) -> str:

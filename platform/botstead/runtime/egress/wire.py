@@ -101,8 +101,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
-        del exc
-        if self._waiter is not None and self._head_done and self._until_close:
+        if exc is None and self._waiter is not None and self._head_done and self._until_close:
             self._succeed()
         self._fail(EgressBroken())
         self._transport = None
