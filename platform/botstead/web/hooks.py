@@ -51,7 +51,8 @@ class HookDeps:
 def hook_routes(deps: HookDeps) -> list[ASGIRouteHandler]:
     """Build the route of the hooks."""
 
-    @asgi("/hooks/{channel_id:str}", copy_scope=False, opt={"public": True})
+    # A mount, because Litestar 2.25 looks up the path parameters of a bare ASGI route by the HTTP method and fails.
+    @asgi("/hooks", is_mount=True, copy_scope=True, opt={"public": True})
     async def hooks(scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
         kind = "_other"
@@ -66,7 +67,7 @@ def hook_routes(deps: HookDeps) -> list[ASGIRouteHandler]:
                 return
             body = await _body(scope, receive, deps.body_limit)
             delivery = Delivery(body, tuple(scope["headers"]), "POST", scope["query_string"])
-            account = await deps.find(scope["path_params"]["channel_id"])
+            account = await deps.find(scope["path"].strip("/"))
             kind = account.kind if account else kind
             answer = await _take(deps, account, delivery)
         except BotsteadError as error:

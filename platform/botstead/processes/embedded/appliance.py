@@ -13,10 +13,12 @@ from pathlib import Path
 
 import msgspec
 
-from botstead.core.settings import PREFIX, Settings
+from botstead.core import settings as settings_of
+from botstead.core.settings import Settings
 from botstead.processes.embedded import description, edge, folder, postgres, probes, valkey
 from botstead.processes.embedded.child import Child, Program
 from botstead.processes.embedded.description import Description
+from botstead.processes.embedded.environment import given
 from botstead.processes.embedded.logs import Echo
 from botstead.processes.embedded.supervisor import Supervisor
 
@@ -56,12 +58,12 @@ class Appliance:
 
         Args:
             settings: the effective settings; `data` is absolute and usable.
-            environment: variables that our processes get besides the settings we decide on.
+            environment: variables that our processes get besides the settings; those of ours are not looked at.
             report: called when a part is ready.
             echo: called with each line that a process prints.
         """
         self._settings = settings
-        self._environment = environment
+        self._environment = {name: value for name, value in environment.items() if not name.startswith(settings_of.PREFIX)}
         self._report = report
         self._data = settings.data
         self._ports = Ports.choose()
@@ -157,11 +159,9 @@ class Appliance:
 
     def _ours(self, role: str, instance: str, arguments: tuple[str, ...], *, metrics_port: int = 0) -> Program:
         decided = {
-            "data": str(self._data),
+            **given(self._settings),
             "postgres": self._dsn,
             "valkey": self._valkey,
-            "bots": ",".join(str(path) for path in self._settings.bots),
-            "port": str(self._settings.port),
             "instance": instance,
             "api_port": str(self._ports.api),
             "metrics_port": str(metrics_port),
@@ -172,16 +172,13 @@ class Appliance:
             role=role,
             instance=instance,
             command=(sys.executable, "-m", "botstead", *arguments),
-            environment=self._with(decided),
+            environment={
+                **self._environment,
+                **{f"{settings_of.PREFIX}{name.upper()}": value for name, value in decided.items()},
+            },
             folder=Path.cwd(),
             stop_seconds=self._settings.stop_seconds + STOP_MARGIN,
         )
-
-    def _with(self, decided: Mapping[str, str]) -> dict[str, str]:
-        """Return the environment with what we decided in place of what was there, the `*_FILE` variants included."""
-        names = {f"{PREFIX}{name.upper()}" for name in decided}
-        kept = {name: value for name, value in self._environment.items() if name.removesuffix("_FILE") not in names}
-        return {**kept, **{f"{PREFIX}{name.upper()}": value for name, value in decided.items()}}
 
     def _describe(self) -> None:
         """Tell `appliance.json` who runs now."""

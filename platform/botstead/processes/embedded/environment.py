@@ -38,6 +38,20 @@ def effective(values: Mapping[str, str], **options: Any) -> Settings:
     return msgspec.structs.replace(chosen, data=chosen.data.absolute(), bots=tuple(folder.absolute() for folder in chosen.bots))
 
 
+def given(chosen: Settings) -> dict[str, str]:
+    """Return the settings that differ from their defaults, as texts that `settings.load` reads.
+
+    Args:
+        chosen: the effective settings.
+    """
+    defaults = msgspec.structs.asdict(Settings())
+    return {name: _text(value) for name, value in msgspec.structs.asdict(chosen).items() if value != defaults[name]}
+
+
+def _text(value: object) -> str:
+    return settings.LIST_SEPARATOR.join(str(item) for item in value) if isinstance(value, tuple) else str(value)
+
+
 def _file(values: Mapping[str, str]) -> dict[str, Any] | None:
     named = values.get("BOTSTEAD_CONFIG")
     path = Path(named or FILE)

@@ -27,7 +27,7 @@ def test_text_of_the_operator_stays_text():
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere():
     text = page.page("weather", Welcome("Weather")).decode()
     assert not re.search(r"\son\w+=|\sstyle=|<style|https?://", text)
-    assert "'unsafe" not in page.SECURITY_HEADERS["content-security-policy"]
+    assert "'unsafe" not in page.SECURITY_HEADERS["Content-Security-Policy"]
     assert "Say hello" in text
 
 
