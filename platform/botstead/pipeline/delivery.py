@@ -21,6 +21,7 @@ from botstead.core.messages import Action, AnswerButton, Outcome, Reason, Receip
 from botstead.core.ports import Account, ChannelKind, Egress, Sending, Wake
 from botstead.pipeline.batch import Batcher
 from botstead.pipeline.directory import Directory
+from botstead.pipeline.governor import Governor
 from botstead.pipeline.lanes import Lane, Lanes, Outgoing, outgoing_of
 from botstead.pipeline.retry import GiveUp, after_send
 from botstead.runtime.tasks import Tasks
@@ -61,6 +62,7 @@ class Delivery:
         kinds: Mapping[str, ChannelKind],
         egress: Egress,
         wake: Wake,
+        governor: Governor,
         holds: Callable[[], bool],
     ) -> None:
         """Prepare; `run` does the work.
@@ -72,6 +74,7 @@ class Delivery:
             kinds: channel kinds by name.
             egress: the way out.
             wake: told of what web pages should show.
+            governor: how fast providers let us send.
             holds: whether my lease surely still runs.
         """
         self._marker = marker
@@ -80,6 +83,7 @@ class Delivery:
         self._kinds = kinds
         self._egress = egress
         self._wake = wake
+        self._governor = governor
         self._holds = holds
         self._tasks = Tasks(self._crashed)
         self._marks: Batcher[Mark | Postponed, None] = Batcher(self._flush, linger=LINGER)
@@ -219,6 +223,13 @@ class Delivery:
         if account is None or kind is None or not account.enabled:
             item.due = asyncio.get_running_loop().time() + DISABLED_WAIT
             return
+        if not item.reserved:
+            item.reserved = True
+            wait = await self._governor.wait(account, lane.conversation, now=time.monotonic())
+            if wait > 0:
+                item.due = asyncio.get_running_loop().time() + wait
+                return
+        item.reserved = False
         began = time.monotonic()
         receipt = await kind.deliver(item.sending, account, self._egress)
         STAGE.at("send", account.kind).observe(time.monotonic() - began)

@@ -16,7 +16,7 @@ MEMORY_LIMIT = 1_000
 
 
 class Outgoing(msgspec.Struct, kw_only=True):
-    """One action on its way out. `due` is in seconds of the loop's clock."""
+    """One action on its way out. `due` is in seconds of the loop's clock; `reserved`: the governor has let it through."""
 
     partition: int
     id: int
@@ -26,6 +26,7 @@ class Outgoing(msgspec.Struct, kw_only=True):
     attempts: int = 0
     unknown: bool = False
     due: float = 0.0
+    reserved: bool = False
 
 
 class Lane:

@@ -61,6 +61,8 @@ class Ownership:
         self.worker = 0
         """My id, the fence; 0 while I am not a member."""
         self.mine: set[int] = set()
+        self.workers = 1
+        """How many are alive, as of the last look."""
         self._lost = asyncio.Event()
         self._released = asyncio.Event()
 
@@ -120,6 +122,7 @@ class Ownership:
         if self.worker not in alive:
             self._lost.set()
             return True
+        self.workers = len(alive)
         fair = share(alive.index(self.worker), len(alive))
         if len(self.mine) > fair:
             await self._release(set(sorted(self.mine)[fair:]))

@@ -84,11 +84,12 @@ class Runs:
         """Run one message."""
         began = time.time()
         trace_id.set(row.trace.hex)
+        found = msgspec.structs.replace(EVENT.decode(row.payload), text=row.body or "", conversation=lane.conversation)
+        incoming = _incoming(lane, row, account, found)
         if row.claims >= CRASHES:
-            return self._parked(row, began, "crashed", "It ended its process each time it ran.", None)
+            return self._parked(lane, incoming, row, began, ("crashed", "It ended its process each time it ran."))
         try:
-            found = msgspec.structs.replace(EVENT.decode(row.payload), text=row.body or "", conversation=lane.conversation)
-            effects = await self._effects(lane, row, account, found)
+            effects = await self._effects(lane, row, account, incoming)
             for action in effects.actions:
                 if isinstance(action, AnswerButton):
                     self._gesture(account, lane.conversation, action)
@@ -96,25 +97,14 @@ class Runs:
         except BotResting as error:
             return Failure(row.partition, row.bot, row.id, error.after or 1.0, error.message, 0, 0)
         except (HandlerFailed, TimeoutError, msgspec.MsgspecError, UnicodeError) as error:
-            return self._failed(row, account, began, error)
+            return self._failed(lane, incoming, row, began, error)
 
-    async def _effects(self, lane: Lane, row: Pending, account: Account, found: Event) -> Effects:
+    async def _effects(self, lane: Lane, row: Pending, account: Account, incoming: Incoming) -> Effects:
+        found = incoming.event
         if found.kind is Kind.SEND:
             return Effects(actions=found.actions)
         if found.kind in SILENT:
             return Effects()
-        incoming = Incoming(
-            id=row.id,
-            bot=account.bot_name,
-            channel=account.kind,
-            account=account.id,
-            conversation=lane.conversation,
-            event=found,
-            state=(lane.state or "{}").encode(),
-            attempt=row.attempts + 1,
-            received=row.at,
-            trace=row.trace.hex,
-        )
         STAGE.at("queue", account.kind).observe(max(0.0, time.time() - row.at))
         return await self._handle(lane, row, account, incoming)
 
@@ -132,7 +122,7 @@ class Runs:
             typing.cancel()
             DURATION.at(account.bot_name, account.kind).observe(time.monotonic() - began)
 
-    def _failed(self, row: Pending, account: Account, began: float, error: Exception) -> Done | Failure:
+    def _failed(self, lane: Lane, incoming: Incoming, row: Pending, began: float, error: Exception) -> Done | Failure:
         crashed = isinstance(error, BotDied)
         text = f"{error}\n{error.__cause__!r}" if error.__cause__ else str(error) or "It did not end within its deadline."
         event(
@@ -141,16 +131,16 @@ class Runs:
             level=logging.ERROR,
             exception=error,
             message_id=row.id,
-            bot=account.bot_name,
-            attempt=row.attempts + 1,
+            bot=incoming.bot,
+            attempt=incoming.attempt,
         )
         if crashed and row.claims + 1 >= CRASHES:
-            return self._parked(row, began, "crashed", text, account)
+            return self._parked(lane, incoming, row, began, ("crashed", text))
         failing = row.failing if row.attempts or row.claims else 0.0
         attempts = row.attempts + (0 if crashed else 1)
         decision = after_failure(max(1, attempts), failing=failing, chance=random.random())  # noqa: S311  # jitter, not a secret
         if isinstance(decision, GiveUp):
-            return self._parked(row, began, decision.reason, text, account)
+            return self._parked(lane, incoming, row, began, (decision.reason, text))
         wait = error.after if isinstance(error, HandlerFailed) and error.after is not None else decision.wait
         return Failure(
             row.partition,
@@ -162,17 +152,33 @@ class Runs:
             int(crashed),
         )
 
-    def _parked(self, row: Pending, began: float, reason: str, error: str, account: Account | None) -> Done:
-        event(
-            logger,
-            "message_parked",
-            level=logging.ERROR,
-            message_id=row.id,
-            bot=account.bot_name if account else row.bot,
-            reason=reason,
-        )
-        parked = (reason, error[:ERROR_LIMIT].replace("\0", ""), row.attempts + 1)
-        return Done(row=row, actions=(Send(text=APOLOGY, plain=True),), parked=parked, began=began)
+    def _parked(self, lane: Lane, incoming: Incoming, row: Pending, began: float, why: tuple[str, str]) -> Done:
+        """Give a message up: a dead letter for the operator, one polite sentence for the person who wrote it."""
+        reason, error = why
+        event(logger, "message_parked", level=logging.ERROR, message_id=row.id, bot=incoming.bot, reason=reason)
+        apologise = getattr(self._handlers.get(row.bot), "apology", _apology)
+        effects = Effects() if incoming.event.kind in (Kind.SEND, Kind.SCHEDULE) else apologise(incoming)
+        parked = (reason, error[:ERROR_LIMIT].replace("\0", ""), incoming.attempt)
+        return msgspec.structs.replace(_done(row, lane, effects, began), parked=parked)
+
+
+def _apology(_incoming: Incoming) -> Effects:
+    return Effects(actions=(Send(text=APOLOGY, plain=True),))
+
+
+def _incoming(lane: Lane, row: Pending, account: Account, found: Event) -> Incoming:
+    return Incoming(
+        id=row.id,
+        bot=account.bot_name,
+        channel=account.kind,
+        account=account.id,
+        conversation=lane.conversation,
+        event=found,
+        state=(lane.state or "{}").encode(),
+        attempt=row.attempts + 1,
+        received=row.at,
+        trace=row.trace.hex,
+    )
 
 
 def _done(row: Pending, lane: Lane, effects: Effects, began: float) -> Done:

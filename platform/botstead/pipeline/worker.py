@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 
 import msgspec
 
 from botstead.core.errors import Fenced, Unavailable
-from botstead.core.ports import ChannelKind, Egress, Handler, Wake
+from botstead.core.ports import Account, ChannelKind, Egress, Handler, Wake
 from botstead.pipeline.batch import Batcher
 from botstead.pipeline.blame import Blame
 from botstead.pipeline.delivery import Delivery
 from botstead.pipeline.directory import Directory
+from botstead.pipeline.governor import Governor, Rate, Shared
 from botstead.pipeline.lanes import Lane, Lanes
 from botstead.pipeline.lease import Lease
 from botstead.pipeline.outbox import Done, Ghost, Outbox
@@ -61,6 +62,8 @@ class Worker:
         kinds: Mapping[str, ChannelKind],
         egress: Egress,
         wake: Wake,
+        rate_of: Callable[[Account], Rate],
+        buckets: Shared | None,
     ) -> None:
         """Build all parts; `run` starts them.
 
@@ -74,6 +77,8 @@ class Worker:
             kinds: channel kinds by name.
             egress: the way out.
             wake: hints.
+            rate_of: how fast a channel's provider lets us send.
+            buckets: rate limits shared by all workers, or None.
         """
         self._wake = wake
         self._directory = directory
@@ -96,6 +101,7 @@ class Worker:
             kinds=kinds,
             egress=egress,
             wake=wake,
+            governor=Governor(rate_of, buckets, workers=lambda: self._ownership.workers),
             holds=lambda: self._lease.holds,
         )
         self._runs = Runs(handlers, quarantine, blame=blame, gesture=self._delivery.gesture)

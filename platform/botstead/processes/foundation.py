@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from botstead import samples_folder
+from botstead.channels.registry import kinds
 from botstead.core import settings as configuration
 from botstead.core.errors import ConfigurationError
 from botstead.core.ports import Cache
@@ -22,7 +23,8 @@ from botstead.store import migrate
 from botstead.store.keys import Keys
 from botstead.store.postgres import Postgres
 from botstead.store.registry import Registry
-from botstead.store.valkey import MemoryCache, MemoryWake, ValkeyCache, ValkeyWake
+from botstead.store.valkey import MemoryCache, MemoryWake, ValkeyBuckets, ValkeyCache, ValkeyWake
+from botstead.telemetry.catalog import METRICS
 
 NO_VALKEY = "none"
 ADMIN_KEY = "admin.key"
@@ -74,6 +76,7 @@ class Foundation:
     keys: Keys
     cache: Cache
     wake: MemoryWake
+    buckets: ValkeyBuckets | None
     directory: Directory
     egress: EgressClient
 
@@ -105,6 +108,8 @@ class Foundation:
         self.registry = Registry(self.postgres, Sealer(self.ring))
         self.keys = Keys(self.postgres, self.ring.pepper)
         self._open_valkey()
+        for kind in kinds():
+            METRICS.register("channel", kind)
         self.directory = Directory(self.registry, self.wake)
         await self.directory.refresh()
         self.tasks.start("directory", self.directory.run())
@@ -115,13 +120,14 @@ class Foundation:
     def _open_valkey(self) -> None:
         url = self.settings.valkey
         if not url or url == NO_VALKEY:
-            self.cache, self.wake = MemoryCache(), MemoryWake()
+            self.cache, self.wake, self.buckets = MemoryCache(), MemoryWake(), None
             return
         cache, wake = ValkeyCache(url), ValkeyWake(url)
         self._stack.push_async_callback(cache.close)
         self._stack.push_async_callback(wake.close)
         self.tasks.start("wake", wake.run())
-        self.cache, self.wake = cache, wake
+        self.cache, self.wake, self.buckets = cache, wake, ValkeyBuckets(url)
+        self._stack.push_async_callback(self.buckets.close)
 
     async def __aexit__(self, *_: object) -> None:
         """Close everything in reverse."""

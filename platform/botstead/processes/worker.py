@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from botstead.channels.registry import kinds
+from botstead.channels.registry import kinds, manifests
 from botstead.core.errors import Unavailable
+from botstead.core.ports import Account
+from botstead.pipeline.governor import Rate
 from botstead.pipeline.worker import Worker
 from botstead.processes.bots import Bots
 from botstead.processes.foundation import Foundation
@@ -17,6 +19,20 @@ REMOTE_EVERY = 5.0
 START_TIMEOUT = 20.0
 
 logger = logging.getLogger(__name__)
+
+
+def rate_of(account: Account) -> Rate:
+    """Return how fast a channel may send: its network's limits, at the network's own address only.
+
+    A server of the operator's own (`api_base`) has no limits of the public one.
+    """
+    manifest = manifests()[account.kind]
+    public = manifest.settings.get("api_base")
+    own = account.settings.get("api_base")
+    if own and public and own != public.default:
+        return Rate()
+    rates = manifest.rates
+    return Rate(rates.bot_per_second, rates.conversation_per_second, rates.conversation_burst)
 
 
 class BotWorker:
@@ -41,6 +57,8 @@ class BotWorker:
             kinds=kinds(),
             egress=foundation.egress,
             wake=foundation.wake,
+            rate_of=rate_of,
+            buckets=foundation.buckets.reserve if foundation.buckets else None,
         )
         self._changed = asyncio.Event()
 

@@ -120,6 +120,45 @@ class ValkeyCache:
         await self._guarded.close()
 
 
+class ValkeyBuckets:
+    """Rate limits shared by all workers: the generic cell rate algorithm by Valkey's own clock."""
+
+    SCRIPT = """
+local time = redis.call('TIME')
+local now = time[1] + time[2] / 1000000
+local arrival = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + ARGV[1]
+redis.call('SET', KEYS[1], string.format('%.6f', arrival), 'PX', math.ceil((arrival - now + ARGV[2]) * 1000) + 1000)
+return string.format('%.6f', math.max(0, arrival - ARGV[1] - ARGV[2] - now))
+"""
+
+    def __init__(self, url: str) -> None:
+        """Prepare; see `Guarded`.
+
+        Args:
+            url: where.
+        """
+        self._guarded = Guarded(url)
+
+    async def reserve(self, bucket: str, interval: float, burst: float) -> float | None:
+        """Take a place; returns the seconds to wait, or None when Valkey is away.
+
+        Args:
+            bucket: its name.
+            interval: seconds a message.
+            burst: seconds by which messages may come early.
+        """
+
+        def take(server: client.Valkey) -> Awaitable[Any]:
+            return server.eval(self.SCRIPT, 1, f"{PREFIX}{bucket}", str(interval), str(burst))  # type: ignore[return-value]  # its type is that of both clients
+
+        answer = await self._guarded.run(take)
+        return None if answer is None else float(answer)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._guarded.close()
+
+
 class MemoryCache:
     """`core.ports.Cache` for one process and no Valkey: forgets the oldest entries beyond a limit."""
 

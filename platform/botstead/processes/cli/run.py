@@ -13,6 +13,7 @@ from botstead.processes.foundation import key_ring_path, read_settings, required
 from botstead.processes.launch import EXIT_CONFIGURATION, EXIT_FAILED, ROLES, launch
 from botstead.runtime import keyring
 from botstead.store import migrate as migrations
+from botstead.store.registry import holds_sealed
 
 
 @click.command()
@@ -35,8 +36,9 @@ def migrate(post: bool) -> None:
     """Bring the database to the schema of this version. Safe to start anywhere, any number of times."""
     try:
         settings = read_settings()
-        keyring.load_or_create(key_ring_path(settings))
-        done = asyncio.run(migrations.migrate(required_postgres(settings), phase="post" if post else "pre"))
+        dsn = required_postgres(settings)
+        done = asyncio.run(migrations.migrate(dsn, phase="post" if post else "pre"))
+        keyring.load_or_create(key_ring_path(settings), sealed_data_exists=asyncio.run(holds_sealed(dsn)))
     except ConfigurationError as error:
         click.echo(error.message, err=True)
         sys.exit(EXIT_CONFIGURATION)

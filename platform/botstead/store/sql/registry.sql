@@ -97,3 +97,7 @@ SELECT next FROM poll_offset WHERE channel = $1;
 -- Everything below it is in the inbox; it never goes back.
 INSERT INTO poll_offset (channel, next) VALUES ($1, $2)
 ON CONFLICT (channel) DO UPDATE SET next = greatest(poll_offset.next, excluded.next), at = clock_timestamp();
+
+-- name: holds_sealed
+-- Whether anything is sealed here: then the key ring that sealed it must not be replaced by a new one.
+SELECT EXISTS (SELECT FROM channel WHERE secrets IS NOT NULL) OR EXISTS (SELECT FROM bot WHERE secrets IS NOT NULL) AS sealed;
