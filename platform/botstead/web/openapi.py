@@ -48,7 +48,7 @@ def document(app: Litestar, routes: Sequence[ControllerRouterHandler], *, versio
         ConfigurationError: a route has no operation id, or shares it with another.
     """
     about = OpenAPIConfig(title="botstead", version=version, use_handler_docstrings=True)
-    twin = Litestar(routes, openapi_config=about, dependencies=app.dependencies)
+    twin = Litestar(routes, openapi_config=about, dependencies=app.dependencies, logging_config=None)
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(twin.openapi_schema.to_schema()))
     plain["openapi"] = VERSION
     plain.setdefault("components", {}).setdefault("schemas", {})["Problem"] = PROBLEM_SCHEMA

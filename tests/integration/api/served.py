@@ -61,7 +61,7 @@ class Api:
 
 
 @asynccontextmanager
-async def served(dsn: str, **changes: Any):
+async def served(dsn: str, *, started: bool = True, **changes: Any):
     """Build everything, and take it apart again."""
     ring = KeyRing(current="k1", keys={"k1": os.urandom(32)}, pepper=os.urandom(32))
     postgres = await Postgres.open(dsn, most=4)
@@ -69,7 +69,6 @@ async def served(dsn: str, **changes: Any):
     for topic in ("directory", "inbox"):
         wake.subscribe(topic, lambda _message, topic=topic: hints.append(topic))
     inbox = Inbox(ingest, wake, resolve=lambda _channel, _external: None, backlog_limit=100_000)
-    running = asyncio.create_task(inbox.run())
     deps = AppDeps(
         **{
             "registry": Registry(postgres, Sealer(ring)),
@@ -85,7 +84,10 @@ async def served(dsn: str, **changes: Any):
             **changes,
         }
     )
+    if started:
+        deps.probes.start_done()
     app = create_app(deps)
+    running = asyncio.create_task(inbox.run())
     _, key = await deps.keys.create("admin", [ADMIN])
     transport = httpx.ASGITransport(app)
     try:
