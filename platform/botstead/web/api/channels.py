@@ -12,6 +12,7 @@ from litestar import Request, delete, get, patch, post
 from litestar.params import FromPath, JSONBody
 from msgspec import UNSET, UnsetType
 
+from botstead.channels.registry import manifests
 from botstead.core.errors import EgressError, Invalid
 from botstead.core.messages import Health
 from botstead.core.ports import Account, ChannelKind
@@ -176,9 +177,15 @@ async def create_channel(deps: Deps, request: AnyRequest, bot: FromPath[str], da
     """Checks what was given, keeps it, and tells the provider where to deliver."""
     record = await deps.registry.bot(checked("bot", bot))
     _no_previous(data.secrets)
-    prepared = kind_of(deps, data.kind).prepare(data.settings, data.secrets)
+    prepared = kind_of(deps, data.kind).prepare(_reachable(deps, data), data.secrets)
     account = await deps.registry.create_channel(record.name, kind=data.kind, name=data.name, prepared=prepared)
     return await _made(deps, request, account, prepared.shown_once)
+
+
+def _reachable(deps: AppDeps, data: ChannelCreate) -> dict[str, Any]:
+    """Return the settings; where no provider can reach this machine, a network that can be polled is polled."""
+    fetched = {} if deps.public_url or "mode" not in manifests()[data.kind].settings else {"mode": "poll"}
+    return {**fetched, **data.settings}
 
 
 @get("/v1/channels/{channel:str}", operation_id="getChannel", opt=needs("bots:read"), tags=TAGS, summary="Show a channel")
