@@ -64,17 +64,18 @@ class Ownership:
         self.workers = 1
         """How many are alive, as of the last look."""
         self._lost = asyncio.Event()
+        self._leaving = False
+        self._turn = asyncio.Lock()
         self._released = asyncio.Event()
 
     async def run(self) -> None:
         """Be a member and balance until cancelled."""
         unsubscribe = self._wake.subscribe("partitions", lambda _: self._released.set())
         try:
-            while True:
+            while not self._leaving:
                 try:
-                    if self._lost.is_set() or not self.worker:
-                        await self._join()
-                    hungry = await self._balance()
+                    async with self._turn:
+                        hungry = await self._look()
                 except Unavailable:
                     hungry = True
                 await self._pause(HUNGRY_EVERY if hungry else BALANCE_EVERY)
@@ -82,15 +83,28 @@ class Ownership:
             unsubscribe()
 
     async def leave(self) -> None:
-        """Hand everything back and leave."""
-        if self.worker and not self._lost.is_set():
-            await self._release(set(self.mine))
-            await self._membership.leave(self._name)
-        self.worker = 0
+        """Hand everything back and leave.
+
+        Raises:
+            Unavailable: the database is away; the others take over when the lease ends.
+        """
+        self._leaving = True
+        async with self._turn:
+            if self.worker and not self._lost.is_set():
+                await self._release(set(self.mine))
+                await self._membership.leave(self._name)
 
     async def calm(self, partition: int) -> None:
         """Say that the suspects of a partition have ended well."""
-        await self._membership.calm(self.worker, [partition])
+        async with self._turn:
+            await self._membership.calm(self.worker, [partition])
+
+    async def _look(self) -> bool:
+        if self._leaving:
+            return False
+        if self._lost.is_set() or not self.worker:
+            await self._join()
+        return await self._balance()
 
     async def _pause(self, seconds: float) -> None:
         try:

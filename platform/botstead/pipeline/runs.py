@@ -136,7 +136,7 @@ class Runs:
         )
         if crashed and row.claims + 1 >= CRASHES:
             return self._parked(lane, incoming, row, began, ("crashed", text))
-        failing = row.failing if row.attempts or row.claims else 0.0
+        failing = time.monotonic() - row.since if row.since else row.failing
         attempts = row.attempts + (0 if crashed else 1)
         decision = after_failure(max(1, attempts), failing=failing, chance=random.random())  # noqa: S311  # jitter, not a secret
         if isinstance(decision, GiveUp):

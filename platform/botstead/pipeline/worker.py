@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
@@ -368,7 +369,7 @@ class Worker:
         await self._failures.submit(failure)
         row.attempts += failure.counted
         row.claims += failure.crashed
-        row.failing += failure.wait
+        row.since = row.since or time.monotonic() - row.failing
         row.wait = failure.wait
 
     async def _flush_failures(self, failures: list[Failure]) -> list[bool]:

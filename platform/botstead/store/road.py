@@ -57,6 +57,8 @@ class Pending(msgspec.Struct, kw_only=True):
     trace: uuid.UUID
     at: float
     direction: int
+    since: float = 0.0
+    """In memory only: when it first failed, by the monotonic clock; 0 when it has not."""
 
 
 class Unsent(msgspec.Struct, kw_only=True):
