@@ -1,0 +1,141 @@
+"""`botstead doctor`: the effective settings, and whether what they name is there and safe."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+import click
+import msgspec
+
+from botstead.core.errors import BotsteadError, ConfigurationError
+from botstead.core.settings import Settings
+from botstead.processes.cli.client import Failure, find
+from botstead.processes.cli.output import Output
+from botstead.processes.embedded import environment
+from botstead.processes.embedded.description import NAME
+from botstead.processes.foundation import key_ring_path
+from botstead.runtime import keyring
+from botstead.store import migrate, postgres
+
+OK, MISSING, WRONG = "ok", "missing", "wrong"
+MASK = "•••"
+
+
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """One check. Missing means: not there yet, and that is no fault."""
+
+    check: str
+    status: str
+    detail: str
+
+
+@click.command()
+@click.option("--data", type=click.Path(path_type=Path), help="Data folder of the appliance. [.botstead]")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
+def doctor(data: Path | None, *, as_json: bool) -> None:
+    """Show the effective settings, secrets masked, and check what they name."""
+    try:
+        settings = environment.effective(environment.variables(), data=data)
+    except ConfigurationError as error:
+        raise click.ClickException(error.message) from error
+    found = [*checks(settings)]
+    out = Output(as_json=as_json)
+    rows = [msgspec.structs.asdict(check) for check in found]
+    shown = masked(settings)
+    out.record_with_table(shown, rows, ("check", "status", "detail"), whole={"settings": shown, "checks": rows})
+    if any(check.status == WRONG for check in found):
+        raise SystemExit(1)
+
+
+def masked(settings: Settings) -> dict[str, Any]:
+    """Return settings as people may see them: passwords in addresses are masked."""
+    plain = msgspec.to_builtins(settings, enc_hook=str)
+    return {name: without_password(value) if isinstance(value, str) else value for name, value in plain.items()}
+
+
+def without_password(text: str) -> str:
+    """Mask the password of an address, in its user part or its query; a text that is no address stays as it is."""
+    if "password=" in text:
+        head, _, tail = text.partition("password=")
+        text = head + "password=" + MASK + tail[min((tail.find(end) for end in "& " if end in tail), default=len(tail)) :]
+    try:
+        parts = urlsplit(text)
+        secret = parts.password
+    except ValueError:
+        return MASK
+    if secret is None:
+        return text
+    user, host = (parts.username or ""), parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f"{user}:{MASK}@{host}"))
+
+
+def checks(settings: Settings) -> Iterator[Check]:
+    """Run every check; none stops the others."""
+    yield _checked("data folder", lambda: _data_folder(settings.data))
+    yield _checked("key ring", lambda: _key_ring(settings))
+    yield _checked("database", lambda: _database(settings))
+    yield _checked("appliance", lambda: _appliance(settings))
+
+
+def _checked(name: str, look: Callable[[], tuple[str, str]]) -> Check:
+    try:
+        status, detail = look()
+    except Failure as error:
+        status, detail = WRONG, error.message
+    except BotsteadError as error:
+        status, detail = WRONG, error.message
+    return Check(check=name, status=status, detail=detail)
+
+
+def _data_folder(data: Path) -> tuple[str, str]:
+    if not data.exists():
+        return MISSING, f"{data} is made by `botstead up`."
+    if not (data.is_dir() and os.access(data, os.W_OK | os.X_OK)):
+        return WRONG, f"{data} is not a folder that this user can write to. Change its owner, or give --data."
+    return OK, str(data)
+
+
+def _key_ring(settings: Settings) -> tuple[str, str]:
+    path = key_ring_path(settings)
+    if not path.exists():
+        return MISSING, f"{path} is made at first start."
+    ring = keyring.load(path)
+    return OK, f"{len(ring.keys)} keys, current {ring.current}"
+
+
+def _database(settings: Settings) -> tuple[str, str]:
+    dsn = settings.postgres or _running(settings.data).get("postgres", "")
+    if not dsn:
+        return MISSING, "The embedded one runs while the appliance does. `botstead up` starts it."
+    return OK, asyncio.run(_look_at_database(dsn))
+
+
+async def _look_at_database(dsn: str) -> str:
+    connection = await postgres.connect(dsn, application="doctor")
+    try:
+        await postgres.check_safe(connection)
+        await migrate.check(connection)
+        return f"Postgres {await connection.fetchval('SHOW server_version')}, safe settings, schema up to date"
+    finally:
+        await connection.close()
+
+
+def _appliance(settings: Settings) -> tuple[str, str]:
+    url = _running(settings.data).get("url")
+    if not url:
+        return MISSING, "It does not run. `botstead up` starts it."
+    report = find(data=settings.data, url=None, key_file=None).call("GET", "/health")
+    status = str(report["status"])
+    return (OK if status in {"ok", "degraded"} else WRONG), f"{url} says {status}"
+
+
+def _running(data: Path) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode((data / NAME).read_bytes(), type=dict[str, Any])
+    except (OSError, msgspec.DecodeError):
+        return {}
