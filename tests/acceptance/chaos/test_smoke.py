@@ -1,0 +1,73 @@
+"""Processes and the database are killed at random while people write. Nothing may be lost, done twice, or told out of order."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections import Counter
+
+from tests.acceptance.chaos.cluster import Cluster, cluster
+from tests.acceptance.chaos.judge import judge, unanswered
+from tests.acceptance.chaos.load import Load
+
+UPDATES = 5_000
+CONVERSATIONS = 200
+KILLS = 12
+AHEAD = 150
+"""Updates that may be acknowledged while the next fault is being prepared."""
+IN_FLIGHT = 64
+"""Sends that a worker may have under way on one channel when it is killed: each of them may arrive twice."""
+
+
+async def _strike(running: Cluster, load: Load, seed: int) -> None:
+    """Kill API and worker processes, and Postgres once, each when so many updates were acknowledged."""
+    chance = random.Random(seed)
+    victims = ["postgres", *chance.choices(list(running.slots), k=KILLS)]
+    chance.shuffle(victims)
+    moments = sorted(chance.sample(range(100, load.total - 200), k=len(victims)))
+    for moment, victim in zip(moments, victims, strict=True):
+        load.allow(moment + AHEAD)
+        await running.until(lambda moment=moment: load.count >= moment, f"{moment} acknowledged")
+        if victim == "postgres":
+            running.note(f"kill Postgres at {load.count}")
+            await running.restart_postgres()
+            continue
+        slot = running.slots[victim]
+        await running.until(lambda slot=slot: slot.ready, f"{victim} ready again")
+        running.note(f"kill {victim} at {load.count}")
+        slot.kill()
+    load.allow(load.total)
+
+
+async def _smoke(seed: int) -> str:
+    async with cluster(api=2, worker=2) as running:
+        load = Load(running.urls, seed=seed, updates=UPDATES, conversations=CONVERSATIONS)
+        running.note("load begins")
+        async with asyncio.timeout(80), asyncio.TaskGroup() as group:
+            group.create_task(load.run())
+            group.create_task(_strike(running, load, seed))
+        running.note("load ends")
+        await _answered(running, load)
+        verdict = judge(load.acked, running.sent())
+        counts = f"{load.deliveries} deliveries, not taken: {dict(load.refused)}"
+        again = f"sent again in second: {dict(sorted(Counter(int(at - running.began) for at in verdict.again).items()))}"
+        story = "\n".join([f"seed {seed}", *running.timeline, counts, str(verdict), again])
+        assert verdict.clean, story
+        assert verdict.acked == UPDATES, story
+        assert verdict.duplicate_sends <= IN_FLIGHT * sum("kill worker" in line for line in running.timeline), story
+        return story
+
+
+async def _answered(running: Cluster, load: Load) -> None:
+    """Wait until everything is answered, or nothing more happens."""
+    deadline = time.monotonic() + 25
+    while unanswered(load.acked, running.sent()) and time.monotonic() < deadline:
+        await asyncio.sleep(0.2)
+    running.note("all answered" if time.monotonic() < deadline else "not all answered")
+
+
+def test_kills_lose_nothing_and_do_nothing_twice():
+    seed = int(os.environ.get("BOTSTEAD_TEST_SEED", "0")) or 20_251
+    print(asyncio.run(_smoke(seed)))
