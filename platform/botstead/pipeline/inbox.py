@@ -30,8 +30,14 @@ QUEUE_BYTES = 64 * 1024 * 1024
 """Bytes waiting for their commit in this process."""
 KEY_LIMIT = 200
 """Longer dedup keys are replaced by their hash."""
-BACKLOG_EVERY = 1.0
-"""Seconds between two looks at how much waits in the database."""
+BACKLOG_EVERY = 0.5
+"""Seconds between two looks at how much waits in the database …"""
+AHEAD_EVERY = 0.05
+"""… and while ingest is ahead of the workers."""
+AHEAD = 1_000
+"""Waiting messages from which on ingest waits for the workers: replies then come in time, at the same throughput."""
+AHEAD_WAIT = 1.0
+"""Longest such wait in seconds; a third of the shortest deadline of any provider."""
 INTERNAL = 2
 """`message.direction` of what is asked for from inside."""
 
@@ -66,6 +72,8 @@ class Inbox:
         self._queued = 0
         self._bytes = 0
         self._full = False
+        self._level = asyncio.Event()
+        self._level.set()
         self._turn = asyncio.Lock()
 
     async def run(self) -> None:
@@ -112,6 +120,10 @@ class Inbox:
         try:
             if self._room is not None:
                 await self._room()
+            elif not self._level.is_set():
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(AHEAD_WAIT):
+                        await self._level.wait()
             return await self._commit(rows)
         finally:
             self._queued -= len(rows)
@@ -160,7 +172,11 @@ class Inbox:
                     waiting = await self._ingest.waiting(limit=self._backlog_limit + 1)
                 self._full = waiting > self._backlog_limit
                 INBOX_WAITING.at().set(waiting)
-            await asyncio.sleep(BACKLOG_EVERY)
+                if waiting > AHEAD:
+                    self._level.clear()
+                else:
+                    self._level.set()
+            await asyncio.sleep(BACKLOG_EVERY if self._level.is_set() else AHEAD_EVERY)
 
 
 def _dedup_key(key: str) -> str:

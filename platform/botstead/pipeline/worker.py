@@ -22,7 +22,7 @@ from botstead.pipeline.blame import Blame
 from botstead.pipeline.delivery import Delivery
 from botstead.pipeline.directory import Directory
 from botstead.pipeline.governor import Governor, Rate, Shared
-from botstead.pipeline.lanes import Lane, Lanes
+from botstead.pipeline.lanes import MEMORY_LIMIT, Lane, Lanes
 from botstead.pipeline.lease import Lease
 from botstead.pipeline.outbox import Done, Ghost, Outbox
 from botstead.pipeline.ownership import Ownership
@@ -113,6 +113,7 @@ class Worker:
         self._during_read: set[int] = set()
         self._reading = asyncio.Lock()
         self._running = 0
+        self._starved = False
         self._draining = False
 
     async def run(self) -> None:
@@ -213,7 +214,9 @@ class Worker:
             if not mine:
                 return
             self._during_read.clear()
-            full = [*self._lanes.full(), *self._unable]
+            crowded = self._lanes.full()
+            self._starved = bool(crowded)
+            full = [*crowded, *self._unable]
             rows = await self._reader.read(mine, known=self._lanes.known, page=PAGE, full=full)
             fresh = [
                 row
@@ -319,6 +322,9 @@ class Worker:
             if lane.running:
                 self._lanes.rest(lane)
             self._answered.set()
+            if self._starved and self._lanes.unanswered < MEMORY_LIMIT // 2:
+                self._starved = False
+                self._something.set()
             self._pump()
 
     async def _commit(self, lane: Lane, row: Pending, done: Done) -> None:
