@@ -133,10 +133,10 @@ def test_a_restart_of_the_server_loses_and_repeats_nothing(open_page, server):
 
 def test_what_was_typed_offline_survives_a_reload(open_page, server):
     page = open_page()
+    page.route("**/messages", lambda route: route.abort())
     page.context.set_offline(True)
     say(page, "kept")
     assert page.locator(".pending").count() == 1
-    page.route("**/messages", lambda route: route.abort())
     page.context.set_offline(False)
     page.reload()
     page.wait_for_selector(".pending")
@@ -193,10 +193,9 @@ def test_new_messages_do_not_pull_the_reader_away(open_page, server):
     page = open_page(viewport={"width": 500, "height": 500})
     say(page, "line\n" * 40 + "end")
     until(page, "document.querySelectorAll('.out').length === 1")
-    other = page.context.new_page()
-    other.goto(server.url)
     page.evaluate("document.getElementById('scroll').scrollTop = 0")
-    say(other, "hello")
+    page.evaluate("new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")  # it has noticed
+    page.context.request.post(f"{server.url}/messages", data={"text": "from elsewhere"})
     page.wait_for_selector("#newer:not([hidden])")
     assert page.evaluate("document.getElementById('scroll').scrollTop") == 0
     page.click("#newer")
