@@ -14,6 +14,7 @@ from botstead.processes.embedded.folder import write_whole
 MAX_HEADER_BYTES = 32_768
 REPEATABLE = ({"method": ["GET", "HEAD"]}, {"method": ["POST"], "path": ["/hooks/*"]})
 """Requests that may be sent again. A delivery may: the inbox knows it by its id. Other POSTs may not."""
+LENGTH = "{http.request.header.Content-Length}"
 CODES = {404: ("Not Found", "not_found"), 413: ("Content Too Large", "too_large"), 503: ("Service Unavailable", "unavailable")}
 """Errors of the edge that the API has too, with the same title and code."""
 
@@ -103,6 +104,12 @@ def _edge(site: Site) -> dict[str, Any]:
                 "handle": [{"handler": "error", "status_code": 404}],
                 "terminal": True,
             },
+            {
+                # Known from its length alone; the limit below is for bodies that do not say how long they are.
+                "match": [{"expression": f"{LENGTH} != '' && int({LENGTH}) > {site.body_limit}"}],
+                "handle": [{"handler": "error", "status_code": 413}],
+                "terminal": True,
+            },
             {"handle": [{"handler": "request_body", "max_size": site.body_limit}]},
             {"match": [{"path": ["/chat/*/events"]}], "handle": [_proxy(site, stream=True)], "terminal": True},
             {"handle": [_proxy(site, stream=False)]},
@@ -118,6 +125,7 @@ def _proxy(site: Site, *, stream: bool) -> dict[str, Any]:
         "transport": {
             "protocol": "http",
             "dial_timeout": "2s",
+            "response_header_timeout": "60s",
             # Shorter than uvicorn keeps an idle connection (5 s): a POST must not race with its closing.
             "keep_alive": {"idle_timeout": "4s"},
         },
