@@ -55,7 +55,7 @@ def botstead(api_port: int, *, through_edge: bool, server: Server | None) -> Ite
     """
     with tempfile.TemporaryDirectory(prefix="botstead-bench-") as scratch:
         data = Path(scratch) / "data"
-        everything = os.environ  # noqa: TID251  # settings of whoever measures must not reach what is measured
+        everything = os.environ  # settings of whoever measures must not reach what is measured
         environment = {name: value for name, value in everything.items() if not name.startswith("BOTSTEAD_")}
         environment["BOTSTEAD_EGRESS_ALLOW"] = f"127.0.0.1:{api_port}"
         if server is not None:
