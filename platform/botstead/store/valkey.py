@@ -47,6 +47,11 @@ def _open(url: str, *, timeout: float | None = COMMAND_TIMEOUT) -> client.Valkey
     return opened
 
 
+def _cancellations() -> int:
+    task = asyncio.current_task()
+    return task.cancelling() if task else 0
+
+
 class Guarded:
     """Runs commands with a deadline and leaves a failing server alone for a while."""
 
@@ -61,17 +66,26 @@ class Guarded:
         self.down_since: float | None = None
 
     async def run(self, command: Callable[[client.Valkey], Awaitable[T]]) -> T | None:
-        """Run one command; None when it failed or the server is being left alone."""
+        """Run one command; None when it failed or the server is being left alone.
+
+        Raises:
+            CancelledError: the task was cancelled meanwhile. The client loses that when its `asyncio.wait_for` ends in the
+                same turn (Python 3.11), so it is looked up here: a loop would go on for ever.
+        """
         now = asyncio.get_running_loop().time()
         if now < self._rest_until:
             return None
+        cancelled = _cancellations()
         try:
             async with asyncio.timeout(COMMAND_TIMEOUT * 2):
                 answer = await command(self.client)
         except (ValkeyError, OSError, TimeoutError) as error:
             self._failed(now, error)
-            return None
-        self._worked(now)
+            answer = None
+        else:
+            self._worked(now)
+        if _cancellations() > cancelled:
+            raise asyncio.CancelledError
         return answer
 
     def _failed(self, now: float, error: Exception) -> None:
