@@ -13,6 +13,7 @@ import random
 import time
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 
 import msgspec
 
@@ -86,7 +87,7 @@ class Delivery:
         self._governor = governor
         self._holds = holds
         self._tasks = Tasks(self._crashed)
-        self._marks: Batcher[Mark | Postponed, None] = Batcher(self._flush, linger=LINGER)
+        self._marks: Batcher[Mark | Postponed | None, None] = Batcher(self._flush, linger=LINGER)
         self._ready: dict[int, deque[Lane]] = defaultdict(deque)
         self._inflight: dict[int, int] = defaultdict(int)
         self._unsent: dict[int, int] = defaultdict(int)
@@ -110,6 +111,8 @@ class Delivery:
 
     def push(self, lane: Lane, message: int, channel: int, action: Action) -> None:
         """Send an action that was just committed."""
+        if message in self._lanes.sends or message in self._recent:
+            return  # the sweep was quicker
         address = self._directory.address(lane.conversation)
         now = time.time()
         self._queue(
@@ -160,15 +163,27 @@ class Delivery:
             while len(lane.outgoing) > keep:
                 self._dropped(lane.outgoing.pop())
 
-    async def stop(self) -> None:
-        """Start no more sends; wait for those in flight and for their marks."""
+    async def settled(self) -> None:
+        """Wait until every mark made so far is written."""
+        await self._marks.submit(None)
+
+    async def stop(self, seconds: float) -> None:
+        """Start no more sends; wait for those in flight and for their marks.
+
+        Args:
+            seconds: how long sends in flight may take, and then their marks.
+        """
         self._stopping = True
-        await self._tasks.stop(9.0)
-        while not self._marks.idle:  # noqa: ASYNC110  # a few milliseconds at the very end
-            await asyncio.sleep(LINGER)
+        await self._tasks.stop(seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.settled()
 
     def _queue(self, lane: Lane, outgoing: Outgoing) -> None:
-        lane.outgoing.append(outgoing)
+        place = len(lane.outgoing)
+        while place > lane.sending and lane.outgoing[place - 1].id > outgoing.id:
+            place -= 1  # one that was overlooked goes out before those that came after it
+        lane.outgoing.insert(place, outgoing)
         self._lanes.sends.add(outgoing.id)
         self._unsent[outgoing.channel] += 1
         if not lane.sending and len(lane.outgoing) == 1:
@@ -231,7 +246,11 @@ class Delivery:
                 return
         item.reserved = False
         began = time.monotonic()
-        receipt = await kind.deliver(item.sending, account, self._egress)
+        try:
+            receipt = await kind.deliver(item.sending, account, self._egress)
+        except Exception as error:  # noqa: BLE001  # a fault in a channel's code must not send without end
+            event(logger, "send_stumbled", level=logging.ERROR, exception=error, message_id=item.id, channel=account.kind)
+            receipt = Receipt(outcome=Outcome.UNKNOWN, detail=type(error).__name__)
         STAGE.at("send", account.kind).observe(time.monotonic() - began)
         await self._settle(lane, item, account, receipt)
 
@@ -295,9 +314,11 @@ class Delivery:
     def _finish(self, lane: Lane, item: Outgoing, receipt: Receipt, outcome: Outcome) -> None:
         if lane.outgoing and lane.outgoing[0] is item:
             lane.outgoing.popleft()
-        self._dropped(item)
+        self._unsent[item.channel] -= 1
         external = receipt.external_id or item.sending.external_id
-        self._mark(Mark(item.partition, item.id, outcome, external, receipt.reason, receipt.detail[:DETAIL_LIMIT], item.attempts))
+        mark = Mark(item.partition, item.id, outcome, external, receipt.reason, receipt.detail[:DETAIL_LIMIT], item.attempts)
+        # Known until it is marked, or the sweep would read it again.
+        self._mark(mark).add_done_callback(lambda _: self._lanes.sends.discard(item.id))
 
     def _dropped(self, item: Outgoing) -> None:
         self._lanes.sends.discard(item.id)
@@ -308,10 +329,12 @@ class Delivery:
         if len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
 
-    def _mark(self, mark: Mark | Postponed) -> None:
-        self._marks.submit(mark).add_done_callback(_seen)
+    def _mark(self, mark: Mark | Postponed) -> asyncio.Future[None]:
+        future = self._marks.submit(mark)
+        future.add_done_callback(_seen)
+        return future
 
-    async def _flush(self, items: list[Mark | Postponed]) -> list[None]:
+    async def _flush(self, items: list[Mark | Postponed | None]) -> list[None]:
         """Write marks; until they are written, the sends of this process wait for nobody else."""
         marks = [item for item in items if isinstance(item, Mark)]
         postponed = [item for item in items if isinstance(item, Postponed)]

@@ -126,10 +126,18 @@ class Lanes:
 
     def rest(self, lane: Lane) -> None:
         """End a run; whatever waits in the lane may run next."""
+        self.pause(lane)
+        self.resume(lane)
+
+    def pause(self, lane: Lane) -> None:
+        """End a run without the next one becoming ready; see `resume`."""
         if lane.running:
             lane.running = False
             self.running[lane.bot] -= 1
-        if lane.waiting:
+
+    def resume(self, lane: Lane) -> None:
+        """Make a paused lane ready again, unless it was emptied or taken meanwhile."""
+        if lane.waiting and not lane.running:
             self._ready[lane.bot].append(lane)
 
     def drop(self, partitions: set[int]) -> None:
@@ -160,6 +168,20 @@ class Lanes:
     def _forget_some(self) -> None:
         for conversation in [key for key, lane in self._lanes.items() if lane.empty][: self._keep // 10]:
             del self._lanes[conversation]
+
+
+def heads(rows: list[Pending], partitions: set[int]) -> list[Pending]:
+    """Return the first message of each conversation: after somebody died, only these may be what killed it.
+
+    Args:
+        rows: in id order.
+        partitions: those that are to be read with care.
+    """
+    first: dict[str, Pending] = {}
+    for row in rows:
+        if row.partition in partitions:
+            first.setdefault(row.conversation, row)
+    return list(first.values())
 
 
 def outgoing_of(row: Unsent, action: Action, address: str, *, now: float) -> Outgoing:

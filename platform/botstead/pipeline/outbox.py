@@ -57,15 +57,17 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
 class Outbox:
     """Commits outcomes."""
 
-    def __init__(self, writer: Writer, *, worker: Callable[[], int]) -> None:
+    def __init__(self, writer: Writer, *, worker: Callable[[], int], fenced: Callable[[int], None]) -> None:
         """Prepare; `run` does the work.
 
         Args:
             writer: the statements.
             worker: my current worker id, the fence.
+            fenced: told of a worker id that met it.
         """
         self._writer = writer
         self._worker = worker
+        self._fenced = fenced
         self._batcher: Batcher[Done, list[int] | BotsteadError] = Batcher(self._flush)
         self._down = False
 
@@ -96,16 +98,18 @@ class Outbox:
         worker = self._worker()
         try:
             found = await self._insist(worker, items)
-        except (RowRefused, VersionConflict) as error:
+        except (RowRefused, VersionConflict, UnicodeError) as error:
             if len(items) == 1:
-                return [error]
+                return [error if isinstance(error, BotsteadError) else RowRefused(f"It is not valid UTF-8: {error}")]
             # One row spoils the batch: each goes alone, so that only that one fails.
             return [(await self._flush([item]))[0] for item in items]
         missing = [item for item in items if item.row.id not in found]
         if not missing:
             return [found[item.row.id] for item in items]
-        lost: BotsteadError = Ghost() if await self._alive(worker) else Fenced()
-        return [found.get(item.row.id, lost) for item in items]
+        if await self._alive(worker):
+            return [found.get(item.row.id, Ghost()) for item in items]
+        self._fenced(worker)
+        return [found.get(item.row.id, Fenced()) for item in items]
 
     async def _insist(self, worker: int, items: list[Done]) -> dict[int, list[int]]:
         batch = batch_of(items)

@@ -63,6 +63,8 @@ class Ownership:
         self.mine: set[int] = set()
         self.workers = 1
         """How many are alive, as of the last look."""
+        self._owed: set[int] = set()
+        """No longer mine, and not handed back yet."""
         self._lost = asyncio.Event()
         self._leaving = False
         self._turn = asyncio.Lock()
@@ -99,6 +101,16 @@ class Ownership:
         async with self._turn:
             await self._membership.calm(self.worker, [partition])
 
+    def fenced(self, worker: int) -> None:
+        """Note that a statement of mine met the fence: join again now.
+
+        Args:
+            worker: the id that it was made under.
+        """
+        if worker == self.worker:
+            self._lost.set()
+            self._released.set()
+
     async def _look(self) -> bool:
         if self._leaving:
             return False
@@ -117,8 +129,9 @@ class Ownership:
     async def _join(self) -> None:
         if self.worker:
             event(logger, "lease_lost", level=logging.WARNING, worker=self.worker)
-            await self._losing(set(self.mine))
-        self.mine.clear()
+            lost, self.mine = self.mine, set()
+            await self._losing(lost)
+        self._owed.clear()
         taken = time.monotonic()
         self.worker = await self._membership.join(self._name, self._seconds)
         self._lost.clear()
@@ -137,6 +150,8 @@ class Ownership:
             self._lost.set()
             return True
         self.workers = len(alive)
+        if self._owed:
+            await self._hand_back()
         fair = share(alive.index(self.worker), len(alive))
         if len(self.mine) > fair:
             await self._release(set(sorted(self.mine)[fair:]))
@@ -145,7 +160,7 @@ class Ownership:
         return len(self.mine) < fair
 
     async def _claim(self, most: int) -> None:
-        taken = await self._membership.claim(self.worker, most)
+        taken = await self._membership.claim(self.worker, most, known=self.mine)
         if taken:
             event(logger, "partitions_claimed", count=len(taken), careful=sum(taken.values()))
             await self._gained(taken)
@@ -156,6 +171,11 @@ class Ownership:
             return
         self.mine -= partitions
         await self._losing(partitions)
-        await self._membership.release(self.worker, partitions)
-        event(logger, "partitions_released", count=len(partitions))
+        self._owed |= partitions
+        await self._hand_back()
+
+    async def _hand_back(self) -> None:
+        await self._membership.release(self.worker, self._owed)
+        event(logger, "partitions_released", count=len(self._owed))
+        self._owed.clear()
         self._wake.publish("partitions")

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import msgspec
 
-from botstead.core.errors import HandlerFailed
+from botstead.core.errors import BotsteadError, HandlerFailed
 from botstead.core.messages import AnswerButton, Event, Kind, Send, Typing
 from botstead.core.ports import Account, Effects, Handler, Incoming
 from botstead.pipeline.blame import Accountable, Blame
@@ -19,6 +19,7 @@ from botstead.pipeline.hosted import BotDied, BotResting
 from botstead.pipeline.lanes import Lane
 from botstead.pipeline.outbox import Done
 from botstead.pipeline.retry import CRASHES, GiveUp, after_failure
+from botstead.store.postgres import RowRefused
 from botstead.store.road import Failure, Pending
 from botstead.telemetry.catalog import DURATION, STAGE
 from botstead.telemetry.logs import event, trace_id
@@ -84,8 +85,10 @@ class Runs:
         """Run one message."""
         began = time.time()
         trace_id.set(row.trace.hex)
-        found = msgspec.structs.replace(EVENT.decode(row.payload), text=row.body or "", conversation=lane.conversation)
-        incoming = _incoming(lane, row, account, found)
+        try:
+            incoming = _read(lane, row, account)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            return self._parked(lane, _unread(lane, row, account), row, began, ("invalid", f"It cannot be read back: {error}"))
         if row.claims >= CRASHES:
             return self._parked(lane, incoming, row, began, ("crashed", "It ended its process each time it ran."))
         try:
@@ -96,8 +99,12 @@ class Runs:
             return _done(row, lane, effects, began)
         except BotResting as error:
             return Failure(row.partition, row.bot, row.id, error.after or 1.0, error.message, 0, 0)
-        except (HandlerFailed, TimeoutError, msgspec.MsgspecError, UnicodeError) as error:
+        except Exception as error:  # noqa: BLE001  # whatever a handler raises is its failure, never a run without end
             return self._failed(lane, incoming, row, began, error)
+
+    def refused(self, lane: Lane, row: Pending, account: Account, error: RowRefused) -> Done | Failure:
+        """Decide after Postgres refused the outcome of a run: that is the handler's failure."""
+        return self._failed(lane, _read(lane, row, account), row, time.time(), error)
 
     async def _effects(self, lane: Lane, row: Pending, account: Account, incoming: Incoming) -> Effects:
         found = incoming.event
@@ -124,7 +131,7 @@ class Runs:
 
     def _failed(self, lane: Lane, incoming: Incoming, row: Pending, began: float, error: Exception) -> Done | Failure:
         crashed = isinstance(error, BotDied)
-        text = f"{error}\n{error.__cause__!r}" if error.__cause__ else str(error) or "It did not end within its deadline."
+        text = _said(error)
         event(
             logger,
             "handler_failed",
@@ -147,7 +154,7 @@ class Runs:
             row.bot,
             row.id,
             min(wait, 60.0),
-            text[:ERROR_LIMIT].replace("\0", ""),
+            text,
             0 if crashed else 1,
             int(crashed),
         )
@@ -158,12 +165,41 @@ class Runs:
         event(logger, "message_parked", level=logging.ERROR, message_id=row.id, bot=incoming.bot, reason=reason)
         apologise = getattr(self._handlers.get(row.bot), "apology", _apology)
         effects = Effects() if incoming.event.kind in (Kind.SEND, Kind.SCHEDULE) else apologise(incoming)
-        parked = (reason, error[:ERROR_LIMIT].replace("\0", ""), incoming.attempt)
+        parked = (reason, error[:ERROR_LIMIT], incoming.attempt)
         return msgspec.structs.replace(_done(row, lane, effects, began), parked=parked)
 
 
 def _apology(_incoming: Incoming) -> Effects:
     return Effects(actions=(Send(text=APOLOGY, plain=True),))
+
+
+def homeless(row: Pending) -> Done | Failure:
+    """Decide about a message whose channel is unknown: it may be very new, or it was removed."""
+    decision = after_failure(row.attempts + 1, failing=0.0, chance=random.random())  # noqa: S311  # jitter, not a secret
+    if isinstance(decision, GiveUp):
+        return Done(row=row, parked=("gone", "Its channel was removed.", row.attempts + 1), began=time.time())
+    return Failure(row.partition, row.bot, row.id, decision.wait, "Its channel is unknown.", 1, 0)
+
+
+def _said(error: Exception) -> str:
+    """Tell an error to the operator, in characters that Postgres keeps."""
+    if isinstance(error, TimeoutError):
+        text = str(error) or "It did not end within its deadline."
+    elif isinstance(error, BotsteadError):
+        text = f"{error}\n{error.__cause__!r}" if error.__cause__ else str(error)
+    else:
+        text = repr(error)
+    return text[:ERROR_LIMIT].replace("\0", "").encode(errors="replace").decode()
+
+
+def _read(lane: Lane, row: Pending, account: Account) -> Incoming:
+    found = msgspec.structs.replace(EVENT.decode(row.payload), text=row.body or "", conversation=lane.conversation)
+    return _incoming(lane, row, account, found)
+
+
+def _unread(lane: Lane, row: Pending, account: Account) -> Incoming:
+    kind = Kind.SEND if row.direction else Kind.UNKNOWN
+    return _incoming(lane, row, account, Event(kind=kind, conversation=lane.conversation, key=""))
 
 
 def _incoming(lane: Lane, row: Pending, account: Account, found: Event) -> Incoming:

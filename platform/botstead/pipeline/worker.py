@@ -22,11 +22,11 @@ from botstead.pipeline.blame import Blame
 from botstead.pipeline.delivery import Delivery
 from botstead.pipeline.directory import Directory
 from botstead.pipeline.governor import Governor, Rate, Shared
-from botstead.pipeline.lanes import MEMORY_LIMIT, Lane, Lanes
+from botstead.pipeline.lanes import MEMORY_LIMIT, Lane, Lanes, heads
 from botstead.pipeline.lease import Lease
 from botstead.pipeline.outbox import Done, Ghost, Outbox
 from botstead.pipeline.ownership import Ownership
-from botstead.pipeline.runs import Alone, Runs
+from botstead.pipeline.runs import Alone, Runs, homeless
 from botstead.runtime.tasks import Tasks
 from botstead.store.postgres import RowRefused, VersionConflict
 from botstead.store.road import Failure, Marker, Membership, Pending, Reader, Writer
@@ -42,6 +42,10 @@ RUNNING = 256
 SWEEP_EVERY = 2.0
 """Seconds between two looks for sends that are in nobody's memory."""
 SWEEP_LIMIT = 500
+SENDS_END = 9.0
+"""Seconds that sends in flight may take to end; a request takes 8 at most."""
+STUMBLE_WAIT = 5.0
+"""Seconds before a message runs again whose run met a fault of ours."""
 UNANSWERED = 256
 """Messages in memory above which an ingest in the same process waits."""
 
@@ -93,7 +97,7 @@ class Worker:
         self._ownership = Ownership(
             self._membership, self._lease, name=name, seconds=lease, wake=wake, gained=self._gained, losing=self._losing
         )
-        self._outbox = Outbox(self._writers[0], worker=lambda: self._ownership.worker)
+        self._outbox = Outbox(self._writers[0], worker=lambda: self._ownership.worker, fenced=self._ownership.fenced)
         self._failures: Batcher[Failure, bool] = Batcher(self._flush_failures)
         self._delivery = Delivery(
             self._marker,
@@ -146,10 +150,10 @@ class Worker:
             async with asyncio.timeout(seconds):
                 while self._running or not self._outbox.idle:  # noqa: ASYNC110  # bounded by the timeout around it
                     await asyncio.sleep(0.01)
-        await self._delivery.stop()
+        await self._tasks.stop(0)
+        await self._delivery.stop(SENDS_END)
         with suppress(Unavailable):
             await self._ownership.leave()
-        await self._tasks.stop(0)
 
     async def room(self) -> None:
         """Wait until not too many messages are unanswered, for an ingest in the same process."""
@@ -165,6 +169,9 @@ class Worker:
         return bool(self._ownership.worker) and self._lease.holds and not self._draining
 
     async def _close(self) -> None:
+        self._draining = True
+        await self._tasks.stop(0)
+        await self._delivery.stop(0)
         self._lease.stop()
         await self._reader.close()
         for writer in self._writers:
@@ -189,8 +196,8 @@ class Worker:
             await asyncio.sleep(0.005)
         self._lanes.drop(partitions)
         self._delivery.forget(partitions)
-        while not self._delivery.idle and not self._draining:  # noqa: ASYNC110  # as above
-            await asyncio.sleep(0.002)
+        if not self._draining:
+            await self._delivery.settled()
 
     # -- reading
 
@@ -223,7 +230,7 @@ class Worker:
                 for row in rows
                 if row.partition in self._ownership.mine and row.id not in self._during_read and row.id not in self._lanes.known
             ]
-            suspects = self._suspects(fresh)
+            suspects = heads(fresh, self._careful)
             if suspects:
                 claims = await self._writers[2].suspect(self._ownership.worker, suspects)
                 for row in suspects:
@@ -238,14 +245,6 @@ class Worker:
     @property
     def _unable(self) -> list[int]:
         return [bot for bot in {account.bot for account in self._directory.accounts()} if not self._runs.can(bot)]
-
-    def _suspects(self, rows: list[Pending]) -> list[Pending]:
-        """After somebody died, the first message of each conversation may be what killed it."""
-        heads: dict[str, Pending] = {}
-        for row in rows:
-            if row.partition in self._careful:
-                heads.setdefault(row.conversation, row)
-        return list(heads.values())
 
     async def _add(self, rows: list[Pending]) -> None:
         cold: dict[str, Lane] = {}
@@ -281,42 +280,35 @@ class Worker:
         lane = self._lanes.take(bot)
         if lane is None:
             return False
-        if self._delivery.crowded(lane.waiting[0].channel):
-            asyncio.get_running_loop().call_later(POLL_EVERY, self._again, lane)
+        row = lane.waiting[0]
+        if lane.partition not in self._ownership.mine:
+            self._lanes.pause(lane)  # being given away: it will be dropped
+            return True
+        wait = POLL_EVERY if self._delivery.crowded(row.channel) else row.wait
+        if wait > 0:
+            row.wait = 0.0
+            self._lanes.pause(lane)
+            asyncio.get_running_loop().call_later(wait, self._again, lane)
             return True
         self._running += 1
-        wait = lane.waiting[0].wait
-        if wait > 0:
-            lane.waiting[0].wait = 0.0
-            asyncio.get_running_loop().call_later(wait, self._go, lane)
-        else:
-            self._go(lane)
+        self._tasks.start("run", self._run(lane, row))
         return True
 
     def _again(self, lane: Lane) -> None:
-        self._lanes.rest(lane)
+        self._lanes.resume(lane)
         self._pump()
-
-    def _go(self, lane: Lane) -> None:
-        if not lane.waiting or self._draining:
-            self._running -= 1
-            self._lanes.rest(lane)
-            return
-        self._tasks.start("run", self._run(lane, lane.waiting[0]))
 
     async def _run(self, lane: Lane, row: Pending) -> None:
         try:
             account = await self._directory.number(row.channel)
-            if account is None:
-                await asyncio.sleep(POLL_EVERY)
-                return
-            result = await self._runs.run(lane, row, account)
-            if isinstance(result, Failure):
-                await self._note_failure(row, result)
-            else:
-                await self._commit(lane, row, result)
+            result = await self._runs.run(lane, row, account) if account else homeless(row)
+            while result is not None:
+                result = await self._conclude(lane, row, account, result)
         except Unavailable:
             row.wait = POLL_EVERY
+        except Exception as error:  # noqa: BLE001  # a fault of ours must not run for ever, nor end the worker
+            event(logger, "run_stumbled", level=logging.ERROR, exception=error, message_id=row.id)
+            row.wait = STUMBLE_WAIT
         finally:
             self._running -= 1
             if lane.running:
@@ -327,24 +319,28 @@ class Worker:
                 self._something.set()
             self._pump()
 
-    async def _commit(self, lane: Lane, row: Pending, done: Done) -> None:
+    async def _conclude(self, lane: Lane, row: Pending, account: Account | None, result: Done | Failure) -> Done | Failure | None:
+        """Commit what came out of a run; returns what to commit instead when that cannot be kept."""
+        if isinstance(result, Failure):
+            await self._note_failure(row, result)
+            return None
         try:
-            replies = await self._outbox.commit(done)
+            replies = await self._outbox.commit(result)
         except Fenced:
-            return
+            row.wait = POLL_EVERY
         except VersionConflict:
             await self._reload(lane)
-            return
         except RowRefused as error:
-            failure = Failure(row.partition, row.bot, row.id, 1.0, error.message[:500], 1, 0)
-            await self._note_failure(row, failure)
-            return
+            if account is None or result.parked:
+                raise
+            return self._runs.refused(lane, row, account, error)
         except Ghost:
-            await self._ghost(lane, row, done)
-            return
-        self._remember(lane, row, done)
-        for message, action in zip(replies, done.actions, strict=True):
-            self._delivery.push(lane, message, row.channel, action)
+            await self._ghost(lane, row, result)
+        else:
+            self._remember(lane, row, result)
+            for message, action in zip(replies, result.actions, strict=True):
+                self._delivery.push(lane, message, row.channel, action)
+        return None
 
     def _remember(self, lane: Lane, row: Pending, done: Done) -> None:
         if done.state is not None:
@@ -360,10 +356,10 @@ class Worker:
     async def _ghost(self, lane: Lane, row: Pending, done: Done) -> None:
         """It had committed: take its replies from the outbox, and its state from the database."""
         event(logger, "outcome_ghost", message_id=row.id)
-        self._remember(lane, row, msgspec.structs.replace(done, state=None))
         async with self._reading:
             self._delivery.load(await self._reader.ghost(lane.partition, lane.conversation))
         await self._reload(lane)
+        self._remember(lane, row, msgspec.structs.replace(done, state=None))
 
     async def _reload(self, lane: Lane) -> None:
         async with self._reading:
@@ -392,13 +388,12 @@ class Worker:
     async def _sweep_loop(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
-            if self._draining or not self._ownership.mine or not self._delivery.idle or not self._outbox.idle:
+            if self._draining or not self._ownership.mine:
                 continue
             with suppress(Unavailable):
                 async with self._reading:
                     rows = await self._reader.overlooked(self._ownership.mine, known=self._lanes.sends, limit=SWEEP_LIMIT)
-                    if self._outbox.idle:
-                        self._delivery.load([row for row in rows if row.partition in self._ownership.mine])
+                    self._delivery.load([row for row in rows if row.partition in self._ownership.mine])
 
     def _crashed(self, name: str, error: BaseException) -> None:
         event(logger, "worker_task_failed", level=logging.ERROR, exception=error, task=name)

@@ -74,7 +74,7 @@ class Api:
             access_log=False,
             server_header=False,
             date_header=False,
-            proxy_headers=False,
+            proxy_headers=settings.public_url.startswith("https:"),  # the edge says so; without TLS nothing needs it
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=int(settings.stop_seconds),
             backlog=1024,

@@ -15,7 +15,8 @@ from botstead.pipeline.inbox import Inbox
 from botstead.processes.foundation import Foundation
 from botstead.runtime.tasks import Tasks
 from botstead.store.history import History
-from botstead.store.road import Ingest, Upkeep
+from botstead.store.road import Ingest
+from botstead.store.upkeep import Upkeep
 from botstead.telemetry.logs import event
 
 LEAD_EVERY = 1.0

@@ -11,8 +11,8 @@ import msgspec
 
 from botstead.core.errors import Conflict, NotFound
 from botstead.store import queries
-from botstead.store.history import DIRECTIONS, Direction
 from botstead.store.postgres import Postgres
+from botstead.store.transcripts import DIRECTIONS, Direction
 
 BATCH = 500
 """Letters put back in one transaction."""

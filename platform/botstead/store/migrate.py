@@ -19,6 +19,7 @@ import msgspec
 
 from botstead.core.errors import SchemaMismatch, Unavailable
 from botstead.store import postgres
+from botstead.store.queries import load
 
 Phase = Literal["pre", "post"]
 LOCK = 0x626F7473  # «bots»
@@ -90,6 +91,22 @@ async def check(connection: asyncpg.Connection) -> None:
     missing = [step.name for step in shipped() if step.phase == "pre" and step.number not in applied]
     if missing:
         raise SchemaMismatch(f"The database lacks {', '.join(missing)}. Run `botstead migrate`.")
+
+
+async def holds_sealed(dsn: str) -> bool:
+    """Return whether a database holds sealed values, so that their key ring must not be replaced by a new one.
+
+    Args:
+        dsn: a migrated database.
+
+    Raises:
+        Unavailable: it cannot be reached.
+    """
+    connection = await postgres.connect(dsn, application="migrate")
+    try:
+        return bool(await connection.fetchval(load("registry")["holds_sealed"]))
+    finally:
+        await connection.close()
 
 
 @asynccontextmanager

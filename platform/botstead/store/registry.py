@@ -17,7 +17,7 @@ from botstead.core.secret import Secret
 from botstead.runtime.sealing import Sealer
 from botstead.store import queries
 from botstead.store.keys import random_digits
-from botstead.store.postgres import Postgres, connect
+from botstead.store.postgres import Postgres
 from botstead.store.records import (
     Address,
     BotRecord,
@@ -355,22 +355,6 @@ class Registry:
 
     def _secrets(self, table: str, row: Mapping[str, Any]) -> dict[str, Secret]:
         return {name: Secret(value) for name, value in self._open(table, row).items()}
-
-
-async def holds_sealed(dsn: str) -> bool:
-    """Return whether a database holds sealed values, so that their key ring must not be replaced by a new one.
-
-    Args:
-        dsn: a migrated database.
-
-    Raises:
-        Unavailable: it cannot be reached.
-    """
-    connection = await connect(dsn, application="migrate")
-    try:
-        return bool(await connection.fetchval(_SQL["holds_sealed"]))
-    finally:
-        await connection.close()
 
 
 def _place(table: str, row: int) -> str:

@@ -381,9 +381,16 @@ class Membership:
         """List the owner of each partition."""
         return {row["partition"]: row["worker"] for row in await self._held.fetch(SQL["owned"])}
 
-    async def claim(self, worker: int, most: int) -> dict[int, bool]:
-        """Take free partitions; returns whether each must be read with care."""
-        return {row["partition"]: row["careful"] for row in await self._held.fetch(SQL["claim"], worker, most)}
+    async def claim(self, worker: int, most: int, *, known: Collection[int] = ()) -> dict[int, bool]:
+        """Take free partitions; returns whether each must be read with care.
+
+        Args:
+            worker: me.
+            most: at most so many.
+            known: those that I know to be mine; others that name me were taken by a call whose answer never came.
+        """
+        rows = await self._held.fetch(SQL["claim"], worker, most, list(known))
+        return {row["partition"]: row["careful"] for row in rows}
 
     async def release(self, worker: int, partitions: Collection[int]) -> None:
         """Hand partitions back."""
@@ -396,37 +403,6 @@ class Membership:
     async def eject(self, worker: int, *, message: int, partition: int) -> None:
         """Count the try on the row that blocks the loop, and hand everything back."""
         await self._held.fetch(SQL["eject"], worker, message, partition)
-
-    async def close(self) -> None:
-        """Close the connection."""
-        await self._held.close()
-
-
-class Upkeep:
-    """What the scheduler keeps in order. One connection."""
-
-    def __init__(self, dsn: str, *, application: str) -> None:
-        """Prepare; the first call connects."""
-        self._held = Held(dsn, application=f"{application} upkeep")
-        self._leading = 0
-
-    async def extend(self) -> int:
-        """Add the parts of history that the next ids need; returns how many were made."""
-        return int((await self._held.fetch(SQL["extend"]))[0]["made"])
-
-    async def lead(self) -> bool:
-        """Take, or still hold, the lock of the one process that does upkeep."""
-        if self._leading == self._held.generation and self._leading:
-            await self._held.fetch("SELECT 1")
-            return self._leading == self._held.generation
-        if (await self._held.fetch(SQL["lead"]))[0]["leads"]:
-            self._leading = self._held.generation
-            return True
-        return False
-
-    async def forget(self, *, days: int, batch: int) -> None:
-        """Drop a batch of old dedup keys."""
-        await self._held.fetch(SQL["forget"], days, batch)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -13,7 +13,6 @@ from botstead.processes.foundation import key_ring_path, read_settings, required
 from botstead.processes.launch import EXIT_CONFIGURATION, EXIT_FAILED, ROLES, launch
 from botstead.runtime import keyring
 from botstead.store import migrate as migrations
-from botstead.store.registry import holds_sealed
 
 
 @click.command()
@@ -38,7 +37,7 @@ def migrate(post: bool) -> None:
         settings = read_settings()
         dsn = required_postgres(settings)
         done = asyncio.run(migrations.migrate(dsn, phase="post" if post else "pre"))
-        keyring.load_or_create(key_ring_path(settings), sealed_data_exists=asyncio.run(holds_sealed(dsn)))
+        keyring.load_or_create(key_ring_path(settings), sealed_data_exists=asyncio.run(migrations.holds_sealed(dsn)))
     except ConfigurationError as error:
         click.echo(error.message, err=True)
         sys.exit(EXIT_CONFIGURATION)

@@ -192,13 +192,15 @@ SELECT partition, worker FROM partition;
 
 -- name: claim
 -- Take free partitions: those whose worker's row is gone. NULL was handed back; any other died, so be careful.
+-- Free for me are also those that name me without my knowing: a claim whose answer never came.
 WITH me AS MATERIALIZED (
     SELECT id FROM worker WHERE id = $1 FOR KEY SHARE
 ), free AS MATERIALIZED (
-    SELECT partition FROM partition q WHERE NOT EXISTS (SELECT FROM worker w WHERE w.id = q.worker)
+    SELECT partition FROM partition q
+    WHERE NOT EXISTS (SELECT FROM worker w WHERE w.id = q.worker) OR (q.worker = $1 AND NOT (q.partition = ANY ($3::smallint[])))
     ORDER BY worker IS NOT NULL, partition LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-UPDATE partition p SET worker = me.id, careful = p.careful OR p.worker IS NOT NULL FROM free, me WHERE p.partition = free.partition
+UPDATE partition p SET worker = me.id, careful = p.careful OR p.worker <> me.id FROM free, me WHERE p.partition = free.partition
 RETURNING p.partition, p.careful;
 
 -- name: release
