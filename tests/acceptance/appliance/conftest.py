@@ -25,7 +25,7 @@ LAUNCHER = "import os, sys; os.environ['PYTHONPATH'] = sys.argv.pop(1); from bot
 class Started:
     """One `botstead up` and what it leaves behind."""
 
-    def __init__(self, folder: Path, *arguments: str, **variables: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, stand_ins: bool = True, **variables: str) -> None:
         self.data = folder / "data"
         self.notes_file = folder / "notes"
         self.port = free_ports(1)[0]
@@ -34,7 +34,7 @@ class Started:
         given = ["--data", str(self.data), "--port", str(self.port), *arguments]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", LAUNCHER, str(ROLES), "up", *given],
+                [sys.executable, *(["-c", LAUNCHER, str(ROLES)] if stand_ins else ["-m", "botstead"]), "up", *given],
                 stdout=output, stderr=output, env=environment, start_new_session=True,
             )  # fmt: skip
 
@@ -94,8 +94,8 @@ def up(folder):
     """Start the appliance; whatever runs at the end is ended."""
     started: list[Started] = []
 
-    def start(*arguments: str, **variables: str) -> Started:
-        started.append(Started(folder, *arguments, **variables))
+    def start(*arguments: str, stand_ins: bool = True, **variables: str) -> Started:
+        started.append(Started(folder, *arguments, stand_ins=stand_ins, **variables))
         return started[-1]
 
     yield start

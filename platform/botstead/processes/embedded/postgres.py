@@ -114,12 +114,12 @@ def prepare(data: Path, *, port: int) -> Cluster:
         ConfigurationError: the data is of another version, in use, or cannot be made.
     """
     account = unprivileged()
-    programs, version = _programs(account)
+    folder_of_programs, version = programs(account)
     folder = data / "postgres"
     secret_file = data / "postgres.password"
     if folder.exists() and not secret_file.exists():
         raise ConfigurationError(f"{secret_file} is missing, so nobody can log in to {folder}: put it back or restore a backup.")
-    cluster = Cluster(folder=folder, programs=programs, account=account, secret=password(secret_file), port=port)
+    cluster = Cluster(folder=folder, programs=folder_of_programs, account=account, secret=password(secret_file), port=port)
     if folder.exists():
         _require_version(folder, version)
         _settle_leftovers(folder)
@@ -137,8 +137,15 @@ def _shown(folder: Path, account: Account | None) -> str:
     return "/proc/self/cwd" if account is not None and sys.platform == "linux" else str(folder)
 
 
-def _programs(account: Account | None) -> tuple[Path, int]:
-    """Return the folder of programs that the account can run, and their major version."""
+def programs(account: Account | None) -> tuple[Path, int]:
+    """Return the folder of programs that the account can run, and their major version.
+
+    Args:
+        account: who will run them; None for ourselves.
+
+    Raises:
+        ConfigurationError: Postgres is not installed or does not run here.
+    """
     installed = wheels.postgres()
     version = _version(installed / "bin", account)
     if version is None and account is not None:
@@ -152,9 +159,9 @@ def _programs(account: Account | None) -> tuple[Path, int]:
     return installed / "bin", version
 
 
-def _version(programs: Path, account: Account | None) -> int | None:
+def _version(folder: Path, account: Account | None) -> int | None:
     """Return the server's major version, or None when the account cannot run it."""
-    found = _run((str(programs / "postgres"), "--version"), account=account, folder=Path("/"), seconds=VERSION_SECONDS)
+    found = _run((str(folder / "postgres"), "--version"), account=account, folder=Path("/"), seconds=VERSION_SECONDS)
     number = re.search(r"\(PostgreSQL\) (\d+)", found.stdout)
     return int(number[1]) if number else None
 
