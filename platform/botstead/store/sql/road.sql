@@ -200,7 +200,7 @@ WITH me AS MATERIALIZED (
     WHERE NOT EXISTS (SELECT FROM worker w WHERE w.id = q.worker) OR (q.worker = $1 AND NOT (q.partition = ANY ($3::smallint[])))
     ORDER BY worker IS NOT NULL, partition LIMIT $2 FOR UPDATE SKIP LOCKED
 )
-UPDATE partition p SET worker = me.id, careful = p.careful OR p.worker <> me.id FROM free, me WHERE p.partition = free.partition
+UPDATE partition p SET worker = me.id, careful = p.careful OR coalesce(p.worker <> me.id, false) FROM free, me WHERE p.partition = free.partition
 RETURNING p.partition, p.careful;
 
 -- name: release
