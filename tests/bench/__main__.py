@@ -60,7 +60,11 @@ def bench(
             targets.append(grammy(api_port, server))
         for running in targets:
             with running as target:
-                rows.extend({"round": number + 1, **row} for row in measured(target, api_port, phases, seed=seed + number))
+                for row in measured(target, api_port, phases, seed=seed + number):
+                    click.echo(
+                        f"round {number + 1}: {target.name}, {_phase(row)}: {row['cpu_ms']:.3f} ms of CPU a message", err=True
+                    )
+                    rows.append({"round": number + 1, **row})
     medians = summed_up(rows)
     if as_json:
         click.echo(
@@ -85,6 +89,7 @@ def measured(target: Target, api_port: int, phases: Sequence[tuple[int, float]],
             yield {
                 "target": target.name,
                 **seen,
+                "load": os.getloadavg()[0],
                 "cpu_ms": sum(cpu.values()),
                 "memory_mb": sum(memory.values()),
                 **{f"cpu_ms_{role}": value for role, value in cpu.items()},
@@ -127,7 +132,6 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": platform.platform(),
         "python": platform.python_version(),
-        "load": os.getloadavg()[0],
     }
 
 

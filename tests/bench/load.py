@@ -52,7 +52,7 @@ class Load:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise click.ClickException(f"The load generator ended with status {self._process.wait()}.")
+            raise click.ClickException(f"The load generator ended with status {self._process.wait()}: is the target still there?")
         seen: dict[str, Any] = json.loads(line)
         return seen
 
