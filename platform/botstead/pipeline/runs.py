@@ -77,6 +77,10 @@ class Runs:
         """Whether a bot can run here."""
         return bot in self._handlers
 
+    def isolates(self, bot: int) -> bool:
+        """Whether a message of a bot that has a claim runs in a process of its own."""
+        return bot in self._quarantine
+
     def limit(self, bot: int) -> int:
         """Return how many handlers of a bot may run at once."""
         return self._handlers[bot].limits.running

@@ -230,7 +230,8 @@ class Worker:
                 for row in rows
                 if row.partition in self._ownership.mine and row.id not in self._during_read and row.id not in self._lanes.known
             ]
-            suspects = heads(fresh, self._careful)
+            # One that already runs alone takes only itself down: the death of this process was not its doing.
+            suspects = [row for row in heads(fresh, self._careful) if not (row.claims and self._runs.isolates(row.bot))]
             if suspects:
                 claims = await self._writers[2].suspect(self._ownership.worker, suspects)
                 for row in suspects:
@@ -301,7 +302,7 @@ class Worker:
     async def _run(self, lane: Lane, row: Pending) -> None:
         try:
             account = await self._directory.number(row.channel)
-            result = await self._runs.run(lane, row, account) if account else homeless(row)
+            result: Done | Failure | None = await self._runs.run(lane, row, account) if account else homeless(row)
             while result is not None:
                 result = await self._conclude(lane, row, account, result)
         except Unavailable:
@@ -338,8 +339,9 @@ class Worker:
             await self._ghost(lane, row, result)
         else:
             self._remember(lane, row, result)
-            for message, action in zip(replies, result.actions, strict=True):
-                self._delivery.push(lane, message, row.channel, action)
+            if lane.partition in self._ownership.mine:  # or its next owner sends, after what was forgotten here
+                for message, action in zip(replies, result.actions, strict=True):
+                    self._delivery.push(lane, message, row.channel, action)
         return None
 
     def _remember(self, lane: Lane, row: Pending, done: Done) -> None:
@@ -357,7 +359,9 @@ class Worker:
         """It had committed: take its replies from the outbox, and its state from the database."""
         event(logger, "outcome_ghost", message_id=row.id)
         async with self._reading:
-            self._delivery.load(await self._reader.ghost(lane.partition, lane.conversation))
+            rows = await self._reader.ghost(lane.partition, lane.conversation)
+            if lane.partition in self._ownership.mine:
+                self._delivery.load(rows)
         await self._reload(lane)
         self._remember(lane, row, msgspec.structs.replace(done, state=None))
 

@@ -114,7 +114,7 @@ class Cluster:
         bot.mkdir(parents=True)
         (bot / "bot.py").write_text(BOT)
         self._environment = {
-            "PATH": os.environ["PATH"],
+            "PATH": os.defpath,
             "BOTSTEAD_DATA": str(folder / "data"),
             "BOTSTEAD_POSTGRES": postgres.dsn,
             "BOTSTEAD_VALKEY": valkey.url,
@@ -147,8 +147,7 @@ class Cluster:
         (self.folder / "data").mkdir()
         migrate = [sys.executable, "-m", "botstead", "migrate"]
         await asyncio.to_thread(subprocess.run, migrate, env=self._environment, check=True, stdout=subprocess.DEVNULL)
-        double = [sys.executable, ROOT / "tests/doubles/telegram.py", "--port", str(self.provider_port), "--log", self.sends]
-        self._provider = subprocess.Popen(double, stdout=subprocess.DEVNULL)
+        self._start_provider()
         for role, count in roles.items():
             for letter in "abcd"[:count]:
                 name = f"{role}-{letter}"
@@ -156,6 +155,10 @@ class Cluster:
                 self.slots[name].start()
         await self.until(lambda: all(slot.ready for slot in self.slots.values()), "all processes ready")
         await self._install()
+
+    def _start_provider(self) -> None:
+        double = [sys.executable, ROOT / "tests/doubles/telegram.py", "--port", str(self.provider_port), "--log", self.sends]
+        self._provider = subprocess.Popen(double, stdout=subprocess.DEVNULL)
 
     async def _install(self) -> None:
         key = (self.folder / "data" / "admin.key").read_text().strip()

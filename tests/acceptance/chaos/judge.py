@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
+from itertools import pairwise
 
 
 @dataclass
@@ -79,7 +80,7 @@ def _judge_one(verdict: Verdict, chat: int, acked: Sequence[int], said: Sequence
     places = [expected.index(text) for text in said if text in known]
     verdict.disordered += [
         f"chat {chat}: {expected[after]!r} came after {expected[before]!r}"
-        for before, after in zip(places, places[1:], strict=False)
+        for before, after in pairwise(places)
         if after < before
     ]
 

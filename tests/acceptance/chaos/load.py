@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
 import aiohttp
 
-from tests.acceptance.chaos.cluster import HOOK_SECRET
+from tests.acceptance.chaos.cluster import HOOK_SECRET, Cluster
+from tests.acceptance.chaos.judge import unanswered
 from tests.doubles.telegram_bot import message
 from tests.doubles.telegram_delivery import HEADER
 
@@ -84,7 +86,7 @@ class Load:
     async def _insist(self, client: aiohttp.ClientSession, body: dict) -> None:
         """Deliver until it is taken."""
         async with asyncio.timeout(GIVE_UP):
-            while not await self._deliver(client, body):
+            while not await self._deliver(client, body):  # noqa: ASYNC110  # another try each time, not a condition
                 await asyncio.sleep(AGAIN)
 
     async def _deliver(self, client: aiohttp.ClientSession, body: dict) -> bool:
@@ -100,3 +102,11 @@ class Load:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self.refused[type(error).__name__] += 1
         return False
+
+
+async def answered(running: Cluster, load: Load, *, seconds: float = 25.0) -> None:
+    """Wait until everything that was acknowledged is answered, or too long."""
+    deadline = time.monotonic() + seconds
+    while unanswered(load.acked, running.sent()) and time.monotonic() < deadline:  # noqa: ASYNC110  # the provider is another process
+        await asyncio.sleep(0.2)
+    running.note(f"{unanswered(load.acked, running.sent())} unanswered")
