@@ -8,9 +8,10 @@ import random
 import pytest
 
 from botstead.core.errors import Invalid, NotFound
-from botstead.store import history as module
-from botstead.store.history import History, Scope
+from botstead.store import search as module
+from botstead.store.history import History
 from botstead.store.postgres import Postgres
+from botstead.store.transcripts import Scope
 
 SETUP = """
 INSERT INTO bot (name, kind) VALUES ('a', 'python'), ('b', 'python');
@@ -165,7 +166,7 @@ def test_search_finds_the_same_with_and_without_an_index(postgres_dsn, indexed):
     async def story(history, put, sql):
         await put(*rows)
         if indexed:
-            assert await history.index_closed_parts() == [0]
+            assert await history.index_closed_parts() == ["message_0_words"]
             assert await history.index_closed_parts() == []
             (row,) = await sql("SELECT count(*) FROM pg_indexes WHERE indexname LIKE 'message%words'")
             assert row["count"] == 1
@@ -188,6 +189,49 @@ def test_search_finds_the_same_with_and_without_an_index(postgres_dsn, indexed):
         assert [message.id for message in scoped] == expected("red", bot=2)
         for absent in ("zebra", "re", "appl"):
             assert await _all(lambda absent=absent, **page: history.search(absent, **page), 30) == []
+
+    on_history(postgres_dsn, story)
+
+
+def test_chunks_are_indexed_until_their_part_is(postgres_dsn):
+    size = module.CHUNK_ROWS
+
+    async def names(sql):
+        return [
+            row["indexname"]
+            for row in await sql("SELECT indexname FROM pg_indexes WHERE indexname LIKE 'message%words%' ORDER BY 1")
+        ]
+
+    async def story(history, put, sql):
+        ids = [3, size - 1, size, size * 2 + 7, size * 3 + module.CLOSED_AFTER]
+        await put(*[(number, 0, 1, "1.x", f"needle n{number}") for number in ids])
+        assert await history.index_closed_parts() == [f"message_0_words_{chunk}" for chunk in range(3)]
+        assert await history.index_closed_parts() == []
+        assert [message.id for message in await _all(lambda **page: history.search("needle", **page), 2)] == ids[::-1]
+        assert [message.id for message in (await history.search("needle", limit=9, before=size)).items] == [size - 1, 3]
+        await sql("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'message_0_words_1'::regclass")
+        assert await history.index_closed_parts() == ["message_0_words_1"]
+        await put((module.PART_ROWS + module.CLOSED_AFTER, 0, 1, "1.x", "needle"))
+        assert await history.index_closed_parts() == ["message_0_words"]
+        assert await names(sql) == ["message_0_words"]
+        assert len(await _all(lambda **page: history.search("needle", **page), 2)) == len(ids) + 1
+
+    on_history(postgres_dsn, story)
+
+
+def test_messages_are_kept_while_an_index_is_built(postgres_dsn):
+    async def story(history, put, sql):
+        await put((1, 0, 1, "1.x", "a"), (module.CHUNK_ROWS + module.CLOSED_AFTER, 0, 1, "1.x", "b"))
+        async with history._postgres.unit() as connection:
+            await connection.execute("INSERT INTO message (id, direction, bot, channel, conversation) VALUES (2, 0, 1, 1, '1.x')")
+            building = asyncio.create_task(history.index_closed_parts())
+            async with asyncio.timeout(10):
+                while not (await sql("SELECT FROM pg_stat_progress_create_index")):  # noqa: ASYNC110  # Postgres has no event for it
+                    await asyncio.sleep(0.01)
+            await sql("INSERT INTO message (id, direction, bot, channel, conversation) VALUES (3, 0, 1, 1, '1.x')")
+        assert await building == ["message_0_words_0"]
+        (row,) = await sql("SHOW statement_timeout")
+        assert row["statement_timeout"] == "5s"
 
     on_history(postgres_dsn, story)
 

@@ -12,7 +12,7 @@ from litestar.params import FromPath, FromQuery, JSONBody
 from botstead.core.errors import Conflict, Invalid, NotFound
 from botstead.core.messages import Button, Event, Kind, Send
 from botstead.pipeline.partitions import account_of, external_id
-from botstead.store.history import Found, Talks
+from botstead.store.transcripts import Found, Talks
 from botstead.web.api.scopes import scope_of
 from botstead.web.auth import needs
 from botstead.web.deps import Deps

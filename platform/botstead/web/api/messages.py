@@ -5,7 +5,8 @@ from __future__ import annotations
 from litestar import get
 from litestar.params import FromQuery
 
-from botstead.store.history import Found, Tale
+from botstead.store.history import Tale
+from botstead.store.transcripts import Found
 from botstead.web.api.scopes import scope_of
 from botstead.web.auth import needs
 from botstead.web.deps import Deps

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from botstead.store.history import Scope
+from botstead.store.transcripts import Scope
 from botstead.web.deps import AppDeps
 from botstead.web.paging import checked
 
