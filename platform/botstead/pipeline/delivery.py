@@ -315,8 +315,8 @@ class Delivery:
         if lane.outgoing and lane.outgoing[0] is item:
             lane.outgoing.popleft()
         self._unsent[item.channel] -= 1
-        external = receipt.external_id or item.sending.external_id
-        mark = Mark(item.partition, item.id, outcome, external, receipt.reason, receipt.detail[:DETAIL_LIMIT], item.attempts)
+        external = _kept(receipt.external_id or item.sending.external_id)
+        mark = Mark(item.partition, item.id, outcome, external, receipt.reason, _kept(receipt.detail), item.attempts)
         # Known until it is marked, or the sweep would read it again.
         self._mark(mark).add_done_callback(lambda _: self._lanes.sends.discard(item.id))
 
@@ -348,12 +348,17 @@ class Delivery:
                 await asyncio.sleep(0.25)
             except RowRefused as error:
                 event(logger, "marks_refused", level=logging.ERROR, error=error.message)
-                marks = [mark._replace(external_id="", detail="") for mark in marks]
+                await asyncio.sleep(0.25)
             else:
                 return [None] * len(items)
 
     def _crashed(self, name: str, error: BaseException) -> None:
         event(logger, "delivery_task_failed", level=logging.ERROR, exception=error, task=name)
+
+
+def _kept(text: str) -> str:
+    """Make a provider's words such that Postgres keeps them."""
+    return text[:DETAIL_LIMIT].replace("\0", "").encode(errors="replace").decode()
 
 
 def _seen(future: asyncio.Future[None]) -> None:

@@ -37,7 +37,7 @@ class Directory:
         self._by_public_id: dict[str, Account] = {}
         self._moved: dict[tuple[int, str], str] = {}
         self._address: dict[str, str] = {}
-        self._read_at = 0.0
+        self._tried_at = float("-inf")
         self._stale = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -64,14 +64,26 @@ class Directory:
             Unavailable: the database is away; the old snapshot stays.
         """
         async with self._turn:
-            self._stale.clear()
-            accounts = await self._registry.accounts()
-            addresses = await self._registry.addresses()
-            self._by_id = {account.id: account for account in accounts}
-            self._by_public_id = {account.public_id: account for account in accounts}
-            self._moved = {(row.channel, row.external): row.conversation for row in addresses}
-            self._address = {row.conversation: row.external for row in addresses}
-            self._read_at = time.monotonic()
+            await self._read()
+
+    async def _read(self) -> None:
+        self._stale.clear()
+        self._tried_at = time.monotonic()
+        accounts = await self._registry.accounts()
+        addresses = await self._registry.addresses()
+        self._by_id = {account.id: account for account in accounts}
+        self._by_public_id = {account.public_id: account for account in accounts}
+        self._moved = {(row.channel, row.external): row.conversation for row in addresses}
+        self._address = {row.conversation: row.external for row in addresses}
+
+    async def _look_again(self) -> None:
+        """Read again, but not often: many who ask at once share one read."""
+        asked = time.monotonic()
+        if asked - self._tried_at <= MISS_EVERY:
+            return
+        async with self._turn:
+            if self._tried_at < asked:
+                await self._read()
 
     def account(self, number: int) -> Account | None:
         """Return a channel by its number, as of the snapshot."""
@@ -84,22 +96,22 @@ class Directory:
     async def find(self, public_id: str) -> Account | None:
         """Return a channel by its public id; an unknown one may be new, so look again, but not often."""
         found = self._by_public_id.get(public_id)
-        if found is None and time.monotonic() - self._read_at > MISS_EVERY:
-            await self.refresh()
+        if found is None:
+            await self._look_again()
             found = self._by_public_id.get(public_id)
         return found
 
     async def number(self, number: int) -> Account | None:
         """Return a channel by its number; look again when it is unknown."""
-        if number not in self._by_id and time.monotonic() - self._read_at > MISS_EVERY:
-            await self.refresh()
+        if number not in self._by_id:
+            await self._look_again()
         return self._by_id.get(number)
 
     async def webchat(self, bot: str) -> Account | None:
         """Return the web chat of a bot."""
         for fresh in (False, True):
-            if fresh and time.monotonic() - self._read_at > MISS_EVERY:
-                await self.refresh()
+            if fresh:
+                await self._look_again()
             for account in self._by_id.values():
                 if account.bot_name == bot and account.kind == "webchat":
                     return account

@@ -110,7 +110,7 @@ class Inbox:
         if not events:
             return []
         rows = [self._row(account, event) for event in events]
-        size = sum(len(row.payload) for row in rows)
+        size = sum(len(row.payload) + len(row.body) for row in rows)
         if self._full:
             raise Unavailable("Too many messages wait to be handled.", after=5)
         if self._queued + len(rows) > QUEUE_LIMIT or self._bytes + size > QUEUE_BYTES:
@@ -180,7 +180,7 @@ class Inbox:
 
 
 def _dedup_key(key: str) -> str:
-    return key if len(key) <= KEY_LIMIT and "\0" not in key else sha256(key.encode()).hexdigest()
+    return key if len(key) <= KEY_LIMIT and "\0" not in key else sha256(key.encode(errors="surrogatepass")).hexdigest()
 
 
 def _payload(event: Event) -> str:

@@ -21,9 +21,12 @@ def conversation_key(account: int, external: str) -> str:
         external: the provider's id of the conversation, any text.
 
     Raises:
-        Unreadable: the id is longer than any provider's.
+        Unreadable: the id is longer than any provider's, or no valid text.
     """
-    encoded = quote(external, safe="")
+    try:
+        encoded = quote(external, safe="")
+    except UnicodeEncodeError as error:
+        raise Unreadable("The id of the conversation is not valid UTF-8.") from error
     if len(encoded) > EXTERNAL_LIMIT:
         raise Unreadable("The id of the conversation is too long.")
     return f"{account}.{encoded}"

@@ -58,7 +58,8 @@ def after_send(attempts: int, *, age: float, after: float | None, chance: float)
         after: seconds that the provider asked for; obeyed exactly.
         chance: for full jitter.
     """
-    if attempts >= SEND_TRIES or age + (after or 0.0) > SEND_AGE:
+    in_time = age + (after or 0.0) <= SEND_AGE  # never true of a NaN
+    if attempts >= SEND_TRIES or not in_time:
         return GiveUp("exhausted")
     if after is not None:
         return Retry(after)

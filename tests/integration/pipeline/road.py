@@ -185,6 +185,15 @@ class Road:
         """Whether nothing waits any more."""
         return not (await self.count("inbox") or await self.count("outbox"))
 
+    @staticmethod
+    def network_check(settings, secrets) -> Prepared:
+        """Take changed settings as they are."""
+        return Prepared(settings=settings, secrets=secrets)
+
+    async def holds(self, count: int) -> bool:
+        """Whether so many replies wait to be sent, and nothing to be handled."""
+        return await self.count("inbox") == 0 and await self.count("outbox") == count
+
     async def waiting_to_retry(self, count: int) -> bool:
         """Whether so many messages have failed once and wait."""
         return len(await self.fetch("SELECT FROM inbox WHERE attempts = 1 AND not_before > clock_timestamp()")) == count

@@ -133,7 +133,7 @@ WITH mark AS (
 )
 INSERT INTO dead_letter (id, direction, bot, channel, conversation, reason, error, attempts, trace)
 SELECT mark.id, 1, m.bot, m.channel, m.conversation, mark.reason, mark.detail, mark.attempts, m.trace
-FROM mark JOIN gone USING (id) JOIN message m ON m.id = mark.id WHERE mark.outcome = 'failed'
+FROM mark JOIN gone USING (id) JOIN message m ON m.id = mark.id WHERE mark.outcome <> 'sent'
 ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, error = excluded.error, attempts = excluded.attempts,
     at = clock_timestamp(), replayed_at = NULL;
 
