@@ -27,7 +27,8 @@ def test_addresses_keep_their_parts(parts):
 
 
 def test_values_for_people():
-    assert [shown(value) for value in (None, "", True, False, ["a", "b"], {"a": 1}, 0, "a\nb")] == [
+    assert [shown(value) for value in (None, "", (), True, False, ["a", "b"], {"a": 1}, 0, "a\nb")] == [
+        "-",
         "-",
         "-",
         "yes",

@@ -85,9 +85,7 @@ def checks(settings: Settings) -> Iterator[Check]:
 def _checked(name: str, look: Callable[[], tuple[str, str]]) -> Check:
     try:
         status, detail = look()
-    except Failure as error:
-        status, detail = WRONG, error.message
-    except BotsteadError as error:
+    except (Failure, BotsteadError) as error:
         status, detail = WRONG, error.message
     return Check(check=name, status=status, detail=detail)
 

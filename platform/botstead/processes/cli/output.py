@@ -24,17 +24,17 @@ def shown(value: Any) -> str:
     Args:
         value: from the API.
     """
-    if value is None or value == "":
+    if value is None or value in ("", [], ()):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, list | dict):
+    if isinstance(value, list | tuple | dict):
         value = ", ".join(map(str, value)) if _flat(value) else msgspec.json.encode(value).decode()
     return str(value).replace("\n", " ⏎ ").translate(CONTROLS)
 
 
 def _flat(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    return not isinstance(value, dict) and all(isinstance(item, str) for item in value)
 
 
 class Output:
