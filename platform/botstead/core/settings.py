@@ -86,14 +86,17 @@ def load(
     found: dict[str, Any] = {}
     for name, value in (file or {}).items():
         found[_known(name, name, hints)] = value
+    from_files: dict[str, Any] = {}
     for variable, text in values.items():
         if not variable.startswith(PREFIX) or variable in _OTHER_VARIABLES:
             continue
         name = variable.removeprefix(PREFIX).lower()
         if name not in hints and name.endswith("_file"):
-            found[_known(name.removesuffix("_file"), variable, hints)] = _read(variable, text, read)
+            name = _known(name.removesuffix("_file"), variable, hints)
+            from_files[name] = _read(variable, text, read)
         else:
             found[_known(name, variable, hints)] = text
+    found |= from_files
     return Settings(**{name: _convert(name, value, hints[name]) for name, value in found.items()})
 
 
@@ -116,6 +119,8 @@ def _read(variable: str, path: str, read: Callable[[str], str] | None) -> str:
         return read(path).strip()
     except OSError as error:
         raise ConfigurationError(f"{variable} names {path}, which cannot be read: {error.strerror}.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{variable} names {path}, which is not UTF-8 text.") from error
 
 
 def _convert(name: str, value: Any, kind: Any) -> Any:
@@ -134,7 +139,8 @@ def _converted(value: Any, kind: Any) -> Any:
         return kind(value)
     parts = value.split(LIST_SEPARATOR) if isinstance(value, str) else value
     item = get_args(kind)[0]
-    return tuple(item(part.strip() if isinstance(part, str) else part) for part in parts if part)
+    stripped = (part.strip() if isinstance(part, str) else part for part in parts)
+    return tuple(item(part) for part in stripped if part)
 
 
 def _truth(value: Any) -> bool:

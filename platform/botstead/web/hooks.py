@@ -83,9 +83,9 @@ def hook_routes(deps: HookDeps) -> list[ASGIRouteHandler]:
 
 async def _take(deps: HookDeps, account: Account | None, delivery: Delivery) -> Answer:
     """Verify, parse, keep. Raises what the answer should be."""
-    if account is None or not account.enabled:
+    kind = deps.kinds.get(account.kind) if account else None
+    if account is None or kind is None or not account.enabled:
         raise Rejected(reason="unknown")
-    kind = deps.kinds[account.kind]
     kind.verify(delivery, account, time.time())
     parsed: Parsed = kind.parse(delivery, account)
     if len(parsed.events) > MOST_EVENTS:
@@ -122,7 +122,7 @@ def _refusal(error: BotsteadError, kind: str) -> tuple[Answer, tuple[tuple[bytes
         return Answer(body=_problem(401, "unauthorized", "The delivery is not signed for this channel."), status=401), ()
     if error.status >= 500 and not error.expected:
         event(logger, "hook_failed", level=logging.ERROR, exception=error, channel=kind)
-    headers = ((b"retry-after", str(max(1, round(error.after or 1))).encode()),) if error.status == 503 else ()
+    headers = ((b"retry-after", str(max(1, round(error.after or 1))).encode()),) if error.retry == "after" else ()
     return Answer(body=_problem(error.status, error.code, error.message), status=error.status), headers
 
 
