@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +32,8 @@ struct peer {
 static const char *path, *secret;
 static int poller, port;
 static unsigned long randomness;
-static struct peer *clients[MOST], *idle[MOST];
-static int client_count, idle_count, busy;
+static struct peer *clients[MOST], *idle[MOST], *spare[MOST];  // spare: has no connection yet, or lost it
+static int idle_count, spare_count, busy;
 static long count, first, sent, acknowledged, refused, replied, repeated, stray, broken, message_id;
 static double rate, began, progress, *due, *ack, *reply;
 static int running;
@@ -109,7 +110,7 @@ static void deliver(struct peer *client, long update, double when) {
     client->update = update;
     due[update] = when;
     busy++;
-    if (write(client->fd, request, length) != length) broken++;
+    if (write(client->fd, request, length) != length) shutdown(client->fd, SHUT_RDWR);  // `hang_up` counts it
 }
 
 // Bytes of the HTTP message that the buffer begins with, or 0 while it is incomplete. Nobody here pipelines.
@@ -199,11 +200,12 @@ static void obey(struct peer *commands) {
     }
     free(due), free(ack), free(reply);
     due = calloc(count, sizeof *due), ack = calloc(count, sizeof *ack), reply = calloc(count, sizeof *reply);
-    sent = acknowledged = refused = replied = repeated = stray = broken = busy = idle_count = 0;
-    for (int i = 0; i < client_count; i++) close(clients[i]->fd);
-    for (client_count = 0; client_count < wanted; client_count++) {  // their memory stays: an event may still name it
-        if (!clients[client_count]) clients[client_count] = calloc(1, sizeof(struct peer));
-        idle[idle_count++] = on(connected(), CLIENT, clients[client_count]);
+    sent = acknowledged = refused = replied = repeated = stray = broken = busy = 0;
+    idle_count = spare_count = 0;
+    for (int i = 0; i < MOST; i++) {  // their memory stays: an event may still name it
+        if (!clients[i]) clients[i] = calloc(1, sizeof(struct peer));
+        else if (clients[i]->fd > 0) close(clients[i]->fd), clients[i]->fd = -1;
+        if (i < wanted) spare[spare_count++] = clients[i];
     }
     running = 1;
     began = progress = now();
@@ -215,10 +217,12 @@ static void hang_up(struct peer *peer) {
         free(peer);
         return;
     }
-    int waited = 1;  // a target may close an idle connection; one that owed an acknowledgement is broken
-    for (int i = 0; i < idle_count; i++) waited &= idle[i] != peer;
-    if (waited) broken++, busy--, idle[idle_count++] = peer;
-    on(connected(), CLIENT, peer);
+    int place = 0;  // a target may close an idle connection; one that owed an acknowledgement is broken
+    while (place < idle_count && idle[place] != peer) place++;
+    if (place < idle_count) memmove(idle + place, idle + place + 1, sizeof *idle * (--idle_count - place));
+    else broken++, busy--;
+    peer->fd = -1;
+    spare[spare_count++] = peer;
 }
 
 static void hear(struct peer *peer) {
@@ -238,8 +242,10 @@ static void hear(struct peer *peer) {
 }
 
 static void step(void) {
-    while (idle_count && sent < count && (rate <= 0 || began + sent / rate <= now())) {
-        deliver(idle[--idle_count], sent, rate > 0 ? began + sent / rate : now());
+    while ((idle_count || spare_count) && sent < count && (rate <= 0 || began + sent / rate <= now())) {
+        // The one used last, so that none gets old: a target may close it just when it is used again.
+        struct peer *client = idle_count ? idle[--idle_count] : on(connected(), CLIENT, spare[--spare_count]);
+        deliver(client, sent, rate > 0 ? began + sent / rate : now());
         sent++;
     }
     int answered = sent == count && !busy && replied >= acknowledged;
@@ -250,6 +256,7 @@ int main(int argc, char **argv) {
     if (argc != 6) return fprintf(stderr, "load PORT PATH SECRET API_PORT SEED\n"), 2;
     port = atoi(argv[1]), path = argv[2], secret = argv[3];
     randomness = strtoul(argv[5], NULL, 10) * 2654435761 + 1;
+    signal(SIGPIPE, SIG_IGN);
     poller = epoll_create1(0);
     listen_on(atoi(argv[4]));
     peer_on(STDIN_FILENO, COMMANDS);

@@ -22,9 +22,11 @@ SECRET, PATH = "s-1", "/hooks/abc"
 class Echo:
     """A target: acknowledges each update after `delay` seconds, then says its text `times` times."""
 
-    def __init__(self, api_port: int, *, delay: float = 0.0, times: int = 1, refuse_every: int = 0) -> None:
+    def __init__(
+        self, api_port: int, *, delay: float = 0.0, times: int = 1, refuse_every: int = 0, hang_up_every: int = 0
+    ) -> None:
         self.api_port = api_port
-        self.delay, self.times, self.refuse_every = delay, times, refuse_every
+        self.delay, self.times, self.refuse_every, self.hang_up_every = delay, times, refuse_every, hang_up_every
         self.requests: list[tuple[str, dict]] = []
         self.replies: set[asyncio.Task] = set()
         self.served: set[asyncio.Task] = set()
@@ -36,6 +38,8 @@ class Echo:
             update = json.loads(await reader.readexactly(length))
             self.requests.append((head.decode(), update))
             refused = self.refuse_every and len(self.requests) % self.refuse_every == 0
+            if self.hang_up_every and len(self.requests) % self.hang_up_every == 0:
+                break
             await asyncio.sleep(self.delay)
             writer.write(b"HTTP/1.1 %d X\r\nContent-Length: 2\r\n\r\n{}" % (503 if refused else 200))
             for _ in range(0 if refused else self.times):
@@ -106,6 +110,11 @@ def test_refusals_and_repeated_replies_are_told_apart() -> None:
     assert seen["replied"] == 40
     assert seen["repeated"] + seen["stray"] <= 40
     assert seen["repeated"] > 0
+
+
+def test_a_broken_delivery_is_counted_once_and_the_others_go_on() -> None:
+    seen, _ = measure(40, hang_up_every=4)
+    assert (seen["acknowledged"], seen["broken"], seen["replied"]) == (30, 10, 30)
 
 
 def test_times_count_from_when_an_update_was_due() -> None:
