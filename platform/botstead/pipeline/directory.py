@@ -37,7 +37,7 @@ class Directory:
         self._by_public_id: dict[str, Account] = {}
         self._moved: dict[tuple[int, str], str] = {}
         self._address: dict[str, str] = {}
-        self._tried_at = float("-inf")
+        self._tried_at = self._read_at = float("-inf")
         self._stale = asyncio.Event()
         self._turn = asyncio.Lock()
 
@@ -68,22 +68,27 @@ class Directory:
 
     async def _read(self) -> None:
         self._stale.clear()
-        self._tried_at = time.monotonic()
+        self._tried_at = began = time.monotonic()
         accounts = await self._registry.accounts()
         addresses = await self._registry.addresses()
         self._by_id = {account.id: account for account in accounts}
         self._by_public_id = {account.public_id: account for account in accounts}
         self._moved = {(row.channel, row.external): row.conversation for row in addresses}
         self._address = {row.conversation: row.external for row in addresses}
+        self._read_at = began
 
     async def _look_again(self) -> None:
-        """Read again, but not often: many who ask at once share one read."""
+        """Wait for a read that began after this call, but not often: many who ask at once share one.
+
+        Nobody is told «unknown» by a snapshot that is older than the question: the channel may be a moment old.
+        """
         asked = time.monotonic()
-        if asked - self._tried_at <= MISS_EVERY:
-            return
         async with self._turn:
             if self._tried_at < asked:
+                await asyncio.sleep(max(0.0, self._tried_at + MISS_EVERY - time.monotonic()))
                 await self._read()
+            elif self._read_at < self._tried_at:
+                raise Unavailable("The database cannot answer now.", after=1.0)
 
     def account(self, number: int) -> Account | None:
         """Return a channel by its number, as of the snapshot."""
