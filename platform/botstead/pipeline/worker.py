@@ -230,8 +230,8 @@ class Worker:
                 for row in rows
                 if row.partition in self._ownership.mine and row.id not in self._during_read and row.id not in self._lanes.known
             ]
-            # One that already runs alone takes only itself down: the death of this process was not its doing.
-            suspects = [row for row in heads(fresh, self._careful) if not (row.claims and self._runs.isolates(row.bot))]
+            # Only a bot's own code can end this process, and a row with a claim runs in another one: no claim is due to those.
+            suspects = [row for row in heads(fresh, self._careful) if not row.claims and self._runs.isolates(row.bot)]
             if suspects:
                 claims = await self._writers[2].suspect(self._ownership.worker, suspects)
                 for row in suspects:
