@@ -179,8 +179,6 @@ class Worker:
         await self._marker.close()
         await self._membership.close()
 
-    # -- partitions come and go
-
     async def _gained(self, partitions: dict[int, bool]) -> None:
         async with self._reading:
             self._delivery.load(await self._reader.unsent(partitions))
@@ -198,8 +196,6 @@ class Worker:
         self._delivery.forget(partitions)
         if not self._draining:
             await self._delivery.settled()
-
-    # -- reading
 
     async def _read_loop(self) -> None:
         while True:
@@ -261,8 +257,6 @@ class Worker:
                 lane.state, lane.version = (state.state, state.version) if state else ("{}", 0)
         for row in rows:
             self._lanes.add(row)
-
-    # -- running
 
     def _pump(self) -> None:
         """Start what may run: bots take turns, so that a flood of one does not hold up another."""
@@ -386,8 +380,6 @@ class Worker:
                 await asyncio.sleep(POLL_EVERY)
             else:
                 return [failure.id in mine for failure in failures]
-
-    # -- sweeping
 
     async def _sweep_loop(self) -> None:
         while True:
