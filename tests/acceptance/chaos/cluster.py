@@ -91,12 +91,6 @@ class Slot:
         self.process.kill()
         self.process.wait(10)
 
-    def events(self, *names: str) -> list[dict]:
-        """What it logged under some names, over all its lives."""
-        lines = self.log.read_text(errors="replace").splitlines()
-        found = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
-        return [line for line in found if line.get("event") in names]
-
 
 class Cluster:
     """The installation. Use `cluster()`."""
@@ -229,8 +223,9 @@ class Cluster:
 
     def sent(self) -> list[dict]:
         """What reached the provider, in order."""
-        lines = self.sends.read_bytes().splitlines() if self.sends.exists() else []
-        return [entry for entry in map(json.loads, lines) if entry["method"] == "sendMessage"]
+        written = self.sends.read_bytes() if self.sends.exists() else b""
+        whole = written[: written.rfind(b"\n") + 1]
+        return [entry for entry in map(json.loads, whole.splitlines()) if entry["method"] == "sendMessage"]
 
 
 @contextmanager
