@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,13 +64,17 @@ class Api:
 async def served(dsn: str, *, started: bool = True, **changes: Any):
     """Build everything, and take it apart again."""
     ring = KeyRing(current="k1", keys={"k1": os.urandom(32)}, pepper=os.urandom(32))
-    postgres = await Postgres.open(dsn, most=4)
-    ingest, wake, egress, hints = Ingest(dsn, application="test"), MemoryWake(), EgressClient(allow=["127.0.0.1"]), []
-    for topic in ("directory", "inbox"):
-        wake.subscribe(topic, lambda _message, topic=topic: hints.append(topic))
-    inbox = Inbox(ingest, wake, resolve=lambda _channel, _external: None, backlog_limit=100_000)
-    deps = AppDeps(
-        **{
+    async with AsyncExitStack() as stack:
+        postgres = await Postgres.open(dsn, most=4)
+        stack.push_async_callback(postgres.close)
+        ingest, egress = Ingest(dsn, application="test"), EgressClient(allow=["127.0.0.1"])
+        stack.push_async_callback(ingest.close)
+        stack.push_async_callback(egress.close)
+        wake, hints = MemoryWake(), []
+        for topic in ("directory", "inbox"):
+            wake.subscribe(topic, lambda _message, topic=topic: hints.append(topic))
+        inbox = Inbox(ingest, wake, resolve=lambda _channel, _external: None, backlog_limit=100_000)
+        usual = {
             "registry": Registry(postgres, Sealer(ring)),
             "keys": Keys(postgres, ring.pepper),
             "history": History(postgres),
@@ -80,30 +84,24 @@ async def served(dsn: str, *, started: bool = True, **changes: Any):
             "probes": Probes({"postgres": postgres.ping}, version="1"),
             "wake": wake,
             "accept_one": inbox.accept_one,
-            "public_url": "",
-            **changes,
         }
-    )
-    if started:
-        deps.probes.start_done()
-    app = create_app(deps)
-    running = asyncio.create_task(inbox.run())
-    _, key = await deps.keys.create("admin", [ADMIN])
-    transport = httpx.ASGITransport(app)
-    try:
-        async with (
-            httpx.AsyncClient(transport=transport, base_url="http://test") as stranger,
-            httpx.AsyncClient(
-                transport=transport, base_url="http://test", headers={"authorization": f"Bearer {key.text()}"}
-            ) as client,
-        ):
-            yield Api(client, stranger, deps, postgres, inbox, app, hints)
-    finally:
-        running.cancel()
-        await asyncio.gather(running, return_exceptions=True)
-        await ingest.close()
-        await egress.close()
-        await postgres.close()
+        deps = AppDeps(**{**usual, **changes})
+        if started:
+            deps.probes.start_done()
+        app = create_app(deps)
+        running = asyncio.create_task(inbox.run())
+        stack.push_async_callback(_end, running)
+        _, key = await deps.keys.create("admin", [ADMIN])
+        headers = {"authorization": f"Bearer {key.text()}"}
+        transport = httpx.ASGITransport(app)
+        stranger = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://test"))
+        client = await stack.enter_async_context(httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers))
+        yield Api(client, stranger, deps, postgres, inbox, app, hints)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 def told(dsn: str, story, **changes: Any):

@@ -59,11 +59,11 @@ WHERE h.inhparent = 'message'::regclass AND i.relname LIKE 'message%words%';
 
 -- name: patience
 -- Building an index waits for old transactions, and holds up nobody while it waits.
-SET statement_timeout = 0; SET lock_timeout = 0;
+SELECT set_config('statement_timeout', '0', false), set_config('lock_timeout', '0', false);
 
 -- name: haste
--- Back to the session's own limits.
-RESET statement_timeout; RESET lock_timeout;
+-- Back to the session's own limits, as it was opened with.
+RESET ALL;
 
 -- name: whole
 -- Index a closed part. CONCURRENTLY: a late message is still kept meanwhile.
