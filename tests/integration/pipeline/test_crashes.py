@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -102,5 +103,21 @@ def test_deaths_of_the_worker_are_not_blamed_on_bots_that_live_elsewhere(postgre
                 assert "running hang" in await asyncio.to_thread(running.stdout.readline)
         (row,) = await road.fetch("SELECT claims, attempts FROM inbox")
         assert tuple(row) == (0, 0)
+
+    on_road(postgres_dsn, story)
+
+
+def test_a_process_that_was_itself_paused_is_not_blamed(postgres_dsn):
+    async def story(road):
+        account = await road.bot("echo")
+        await road.inbox.accept(account, (message("c", "k1"),))
+        with process(postgres_dsn, eject=0.8) as running:
+            assert await asyncio.to_thread(running.stdout.readline) == "c k1\n"
+            running.send_signal(signal.SIGSTOP)
+            await asyncio.sleep(2.0)  # the pause itself: longer than a loop may be blocked
+            running.send_signal(signal.SIGCONT)
+            await road.inbox.accept(account, (message("c", "k2"),))
+            assert await asyncio.to_thread(running.stdout.readline) == "c k2\n"
+            assert running.poll() is None
 
     on_road(postgres_dsn, story)

@@ -346,8 +346,8 @@ def test_a_flood_of_one_bot_leaves_another_quick(postgres_dsn):
             await until(lambda n=n: f"q{n}" in road.network.texts("q"))
             waits.append(time.monotonic() - began)
         assert await road.count("inbox") > 500, "the flood must outlast the measurement"
-        assert sorted(waits)[-2] < 1.5
-        assert sorted(waits)[10] < 0.5
+        assert sorted(waits)[-2] < 2.5
+        assert sorted(waits)[10] < 1.0
 
     on_road(postgres_dsn, story)
 

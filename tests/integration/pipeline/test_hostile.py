@@ -64,7 +64,7 @@ HOSTILE = {
     "null": b"null",
     "same key twice": b'{"update_id":1,"update_id":2}',
     "conversation of NUL": b'{"conversation":"a\\u0000","text":"x"}',
-    "conversation of emoji": '{"conversation":"'.encode() + "🦀".encode() * 200 + b'","text":"x"}',
+    "conversation of emoji": b'{"conversation":"' + "🦀".encode() * 200 + b'","text":"x"}',
     "huge conversation": b'{"conversation":' + b"9" * 4_400 + b',"text":"x"}',
     "many events": b'{"events":[' + b",".join([b'{"conversation":"c","text":"x"}'] * 101) + b"]}",
     "events of all kinds": b'{"events":[1,null,"x",[],{},{"conversation":"c","text":"x"}]}',

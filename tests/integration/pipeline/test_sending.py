@@ -34,7 +34,7 @@ def test_retry_after_is_obeyed_exactly_and_only_there(postgres_dsn):
         assert road.network.texts("slow") == []
         await road.settled()
         first, again = [at for to, text, _, at in road.network.attempts if text == "s1"]
-        assert 0.79 <= again - first < 1.4
+        assert 0.79 <= again - first < 2.5
         assert road.network.texts("slow") == ["s1", "s2"]
         attempts = [row["attempts"] for row in await road.fetch("SELECT attempts FROM delivery ORDER BY id")]
         assert attempts == [1] * 4, "a throttled attempt does not count"

@@ -108,7 +108,7 @@ def test_a_stopped_valkey_adds_no_latency_and_recovers(own_valkey, monkeypatch):
             assert [await cache.get("k") for _ in range(50)] == [None] * 50
             for _ in range(1_000):
                 here.publish("inbox")
-            assert time.monotonic() - began < 0.2, "while it rests, nobody waits"
+            assert time.monotonic() - began < 1.0, "while it rests, nobody waits"
             await buckets.reserve("rate:1", 0.1, 1.0)
             assert await buckets.reserve("rate:1", 0.1, 1.0) is None
             assert not await cache.ping()
