@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -107,6 +108,7 @@ async def _serve(settings: Settings, roles: Sequence[str]) -> int:
         event(logger, "process_ready", roles=list(roles), metrics_port=listener.port)
         await stop.wait()
         event(logger, "process_draining")
+        _bound_the_end(settings)
         state["ready"] = False
         for part in parts:
             await part.drain()
@@ -114,6 +116,13 @@ async def _serve(settings: Settings, roles: Sequence[str]) -> int:
         listener.stop()
     event(logger, "process_stopped")
     return EXIT_FAILED if failures else EXIT_OK
+
+
+def _bound_the_end(settings: Settings) -> None:
+    """End the process from a thread if draining hangs: whatever is undone is taken over by the others."""
+    timer = threading.Timer(settings.drain_seconds + settings.stop_seconds + STOP_MARGIN, os._exit, (EXIT_FAILED,))
+    timer.daemon = True
+    timer.start()
 
 
 def _probes(parts: Sequence[Role], state: Mapping[str, bool]) -> dict[str, Callable[[], Probe]]:

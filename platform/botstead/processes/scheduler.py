@@ -48,6 +48,7 @@ class Scheduler:
         self._history = History(foundation.postgres)
         self._polls: dict[str, tuple[Account, asyncio.Event, Tasks]] = {}
         self._alive = False
+        self._leads = False
 
     async def start(self) -> None:
         """Begin."""
@@ -55,6 +56,7 @@ class Scheduler:
         self._alive = True
         self._foundation.tasks.start("inbox", self._inbox.run())
         self._foundation.tasks.start("lead", self._lead())
+        self._foundation.tasks.start("index", self._index())
 
     @property
     def ready(self) -> bool:
@@ -73,7 +75,8 @@ class Scheduler:
         due = 0.0
         while self._alive:
             try:
-                if await self._upkeep.lead():
+                self._leads = await self._upkeep.lead()
+                if self._leads:
                     await self._follow_channels()
                     if asyncio.get_running_loop().time() >= due:
                         await self._keep_order()
@@ -88,7 +91,16 @@ class Scheduler:
     async def _keep_order(self) -> None:
         await self._upkeep.extend()
         await self._upkeep.forget(days=KEEP_KEYS, batch=FORGET_BATCH)
-        await self._history.index_closed_parts()
+
+    async def _index(self) -> None:
+        """Index closed parts of history for search; one index may take minutes, so this has a loop of its own."""
+        while self._alive:
+            try:
+                if self._leads:
+                    await self._history.index_closed_parts()
+            except Unavailable as error:
+                event(logger, "indexing_waits", level=logging.WARNING, error=error.message)
+            await asyncio.sleep(UPKEEP_EVERY)
 
     async def _follow_channels(self) -> None:
         wanted = {

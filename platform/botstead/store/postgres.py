@@ -157,6 +157,8 @@ class Postgres:
             async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
                 with ENGINE.bound(connection):
                     yield connection
+        except asyncpg.DataError:
+            raise  # a value that does not fit is the caller's fault, although asyncpg counts it as an interface error
         except (*AWAY, *BUSY, TimeoutError) as error:
             raise Unavailable("The database cannot answer now.", after=2.0) from error
 

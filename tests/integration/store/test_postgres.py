@@ -13,21 +13,42 @@ from botstead.store.postgres import Held, Postgres, RowRefused, VersionConflict,
 from tests import servers
 
 
+async def broken(postgres):
+    async with postgres.unit() as connection:
+        await connection.execute("INSERT INTO t VALUES (1)")
+        raise RuntimeError
+
+
+async def refused(connection):
+    async with connection.transaction():
+        await connection.execute("INSERT INTO t VALUES (3)")
+        await connection.execute("SELECT 1/0")
+
+
+def test_a_value_that_does_not_fit_is_not_an_outage(postgres_dsn):
+    async def story():
+        postgres = await Postgres.open(postgres_dsn, most=1)
+        try:
+            async with postgres.connection() as connection:
+                await connection.fetchval("SELECT $1::integer", 2**40)
+        finally:
+            await postgres.close()
+
+    with pytest.raises(asyncpg.DataError):
+        asyncio.run(story())
+
+
 def test_unit_commits_all_or_nothing(postgres_dsn):
     async def story():
         postgres = await Postgres.open(postgres_dsn, most=2)
         async with postgres.unit() as connection:
             await connection.execute("CREATE TABLE t (n int)")
         with pytest.raises(RuntimeError):
-            async with postgres.unit() as connection:
-                await connection.execute("INSERT INTO t VALUES (1)")
-                raise RuntimeError
+            await broken(postgres)
         async with postgres.unit() as connection:
             await connection.execute("INSERT INTO t VALUES (2)")
             with pytest.raises(asyncpg.DivisionByZeroError):
-                async with connection.transaction():
-                    await connection.execute("INSERT INTO t VALUES (3)")
-                    await connection.execute("SELECT 1/0")
+                await refused(connection)
         async with postgres.connection() as connection:
             assert [row["n"] for row in await connection.fetch("SELECT n FROM t")] == [2]
         await postgres.close()
