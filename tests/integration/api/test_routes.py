@@ -155,6 +155,7 @@ def test_sending_happens_once_for_each_idempotency_key(postgres_dsn):
         assert [step["what"] for step in tale["timeline"]] == ["asked", "waiting_in_inbox"]
         assert (await api.client.get("/v1/messages")).json()["items"] == []
         assert (await api.client.post("/v1/conversations/99.anna/messages", json=body)).status_code == 404
+        assert (await api.client.post(f"/v1/conversations/{account.id}./messages", json=body)).status_code == 404
         assert (await api.client.post(address, json=body, headers={"idempotency-key": ""})).status_code == 422
         await api.client.patch("/v1/bots/shop", json={"enabled": False})
         assert (await api.client.post(address, json=body)).status_code == 409

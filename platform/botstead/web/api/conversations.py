@@ -117,7 +117,7 @@ async def send_message(
 ) -> Accepted:
     """Answers once it is kept durably. With the header `Idempotency-Key` a repeated request is done once."""
     number = account_of(checked("conversation", conversation))
-    if not 0 < number <= LARGEST_CHANNEL:
+    if not 0 < number <= LARGEST_CHANNEL or not external_id(conversation):
         raise NotFound("There is no such conversation.")
     account = await deps.registry.account_by_number(number)
     if not account.enabled:
