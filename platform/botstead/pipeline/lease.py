@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Callable
 
 from botstead.core.errors import Unavailable
-from botstead.store.road import Membership
+from botstead.store.membership import Membership
 from botstead.telemetry.catalog import LOOP_LAG
 from botstead.telemetry.logs import event
 

@@ -15,7 +15,7 @@ from botstead.core.errors import Unavailable
 from botstead.core.ports import Wake
 from botstead.pipeline.lease import Lease
 from botstead.pipeline.partitions import share
-from botstead.store.road import Membership
+from botstead.store.membership import Membership
 from botstead.telemetry.logs import event
 
 BALANCE_EVERY = 1.0

@@ -28,8 +28,9 @@ from botstead.pipeline.outbox import Done, Ghost, Outbox
 from botstead.pipeline.ownership import Ownership
 from botstead.pipeline.runs import Alone, Runs, homeless
 from botstead.runtime.tasks import Tasks
+from botstead.store.membership import Membership
 from botstead.store.postgres import RowRefused, VersionConflict
-from botstead.store.road import Failure, Marker, Membership, Pending, Reader, Writer
+from botstead.store.road import Failure, Marker, Pending, Reader, Writer
 from botstead.telemetry.catalog import DEAD_LETTERS
 from botstead.telemetry.logs import event
 
