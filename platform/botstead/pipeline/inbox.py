@@ -52,7 +52,6 @@ class Inbox:
         *,
         resolve: Callable[[int, str], str | None],
         backlog_limit: int,
-        room: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """Prepare; `run` does the work.
 
@@ -61,13 +60,12 @@ class Inbox:
             wake: told after each commit.
             resolve: (channel, external id) to a conversation that has moved there, or None.
             backlog_limit: waiting messages above which nothing is taken.
-            room: in a process that also handles, waits until not too much is unanswered.
         """
         self._ingest = ingest
         self._wake = wake
         self._resolve = resolve
         self._backlog_limit = backlog_limit
-        self._room = room
+        self._room: Callable[[], Awaitable[None]] | None = None
         self._batcher: Batcher[list[NewMessage], list[int]] = Batcher(self._flush)
         self._queued = 0
         self._bytes = 0
@@ -81,6 +79,14 @@ class Inbox:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._batcher.run(), name="inbox-commit")
             group.create_task(self._watch(), name="inbox-backlog")
+
+    def pace(self, room: Callable[[], Awaitable[None]]) -> None:
+        """Wait before each commit, in a process that also handles.
+
+        Args:
+            room: returns once not too much is unanswered.
+        """
+        self._room = room
 
     async def accept(self, account: Account, events: Sequence[Event]) -> int:
         """Keep events; returns how many were new, after the commit.

@@ -98,6 +98,7 @@ async def _serve(settings: Settings, roles: Sequence[str]) -> int:
     tasks = Tasks(failed)
     async with Foundation(settings, tasks) as foundation:
         parts = [ROLES[role](foundation) for role in roles]
+        _pace(parts)
         _configure_logs(settings, roles)  # again: building the web application takes the handlers away
         state = {"ready": False}
         listener = Listener(settings.metrics_host, settings.metrics_port, _probes(parts, state))
@@ -116,6 +117,14 @@ async def _serve(settings: Settings, roles: Sequence[str]) -> int:
         listener.stop()
     event(logger, "process_stopped")
     return EXIT_FAILED if failures else EXIT_OK
+
+
+def _pace(parts: Sequence[Role]) -> None:
+    """Where one process both takes and handles messages, let taking wait for handling."""
+    for taking in parts:
+        for handling in parts:
+            if isinstance(taking, api.Api) and isinstance(handling, worker.BotWorker):
+                taking.inbox.pace(handling.worker.room)
 
 
 def _bound_the_end(settings: Settings) -> None:
