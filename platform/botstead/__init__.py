@@ -6,7 +6,6 @@ The names are imported when they are first used, so that `import botstead.core` 
 from __future__ import annotations
 
 import importlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -70,8 +69,3 @@ def __getattr__(name: str) -> Any:
 def __dir__() -> list[str]:
     """List the public names, whether imported yet or not."""
     return sorted({*globals(), *__all__})
-
-
-def samples_folder() -> Path:
-    """Return the folder of the bots that are shipped."""
-    return Path(__file__).parent / "samples"

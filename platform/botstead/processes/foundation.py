@@ -6,13 +6,12 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
 
-from botstead import samples_folder
 from botstead.channels.registry import kinds
 from botstead.core.errors import ConfigurationError
 from botstead.core.ports import Cache
 from botstead.core.settings import Settings
 from botstead.pipeline.directory import Directory
-from botstead.processes.embedded import environment
+from botstead.processes import environment
 from botstead.runtime import keyring
 from botstead.runtime.egress import EgressClient
 from botstead.runtime.keyring import KeyRing
@@ -28,6 +27,8 @@ from botstead.telemetry.catalog import METRICS
 NO_VALKEY = "none"
 ADMIN_KEY = "admin.key"
 KEY_RING = "keys.json"
+SAMPLES = Path(__file__).parent.parent / "samples"
+"""The folder of the bots that are shipped."""
 
 
 def read_settings(*, instance: str = "") -> Settings:
@@ -50,7 +51,7 @@ def key_ring_path(settings: Settings) -> Path:
 def bot_folders(settings: Settings) -> list[Path]:
     """Return the folders that bots are looked for in: the shipped samples, then the operator's."""
     own = settings.bots or (settings.data / "bots",)
-    return [*([samples_folder()] if settings.samples else []), *own]
+    return [*([SAMPLES] if settings.samples else []), *own]
 
 
 def required_postgres(settings: Settings) -> str:

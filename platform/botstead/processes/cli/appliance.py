@@ -17,7 +17,8 @@ from rich.console import Console
 
 from botstead.core.errors import BotsteadError
 from botstead.core.settings import Settings
-from botstead.processes.embedded import environment, folder, logs
+from botstead.processes import environment
+from botstead.processes.embedded import folder, logs
 from botstead.processes.embedded.appliance import Appliance
 
 DETACHED_LOG = "appliance.log"

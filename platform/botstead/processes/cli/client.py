@@ -14,8 +14,8 @@ import click
 import msgspec
 
 from botstead.core.errors import ConfigurationError
+from botstead.processes import environment
 from botstead.processes.cli.output import Output
-from botstead.processes.embedded import environment
 from botstead.processes.embedded.description import NAME
 
 PATIENCE = 30.0

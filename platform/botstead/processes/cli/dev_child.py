@@ -20,8 +20,7 @@ from botstead.bots.runner import PythonBot
 from botstead.bots.testing import Rehearsal
 from botstead.core.errors import BotsteadError, HandlerFailed
 from botstead.core.messages import Action, Event, Kind, Person
-from botstead.processes import bot_host
-from botstead.processes.embedded import environment
+from botstead.processes import bot_host, environment
 
 VISITOR = Person("you")
 

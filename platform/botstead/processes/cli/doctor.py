@@ -14,9 +14,9 @@ import msgspec
 
 from botstead.core.errors import BotsteadError, ConfigurationError
 from botstead.core.settings import Settings
+from botstead.processes import environment
 from botstead.processes.cli.client import Failure, find
 from botstead.processes.cli.output import Output
-from botstead.processes.embedded import environment
 from botstead.processes.embedded.description import NAME
 from botstead.processes.foundation import key_ring_path
 from botstead.runtime import keyring

@@ -18,9 +18,9 @@ from botstead.core.settings import Settings
 from botstead.processes.embedded import description, edge, folder, postgres, probes, valkey
 from botstead.processes.embedded.child import Child, Program
 from botstead.processes.embedded.description import Description
-from botstead.processes.embedded.environment import given
 from botstead.processes.embedded.logs import Echo
 from botstead.processes.embedded.supervisor import Supervisor
+from botstead.processes.environment import given
 
 ROLES = ("api", "worker", "scheduler")
 """Our own processes, one of each."""

@@ -1,4 +1,4 @@
-"""Where settings come from when a person starts the appliance: `botstead.toml`, then `BOTSTEAD_*`, then options."""
+"""Where the settings of a process come from: `botstead.toml`, then `BOTSTEAD_*`, then options."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import pytest
 from botstead.core import settings
 from botstead.core.errors import ConfigurationError
 from botstead.core.settings import Settings
-from botstead.processes.embedded import environment
+from botstead.processes import environment
 
 
 @pytest.fixture(autouse=True)
