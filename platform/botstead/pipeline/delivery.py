@@ -26,7 +26,7 @@ from botstead.pipeline.governor import Governor
 from botstead.pipeline.lanes import Lane, Lanes, Outgoing, outgoing_of
 from botstead.pipeline.retry import GiveUp, after_send
 from botstead.runtime.tasks import Tasks
-from botstead.store.postgres import RowRefused
+from botstead.store.postgres import RowRefused, storable
 from botstead.store.road import Mark, Marker, Postponed, Unsent
 from botstead.telemetry.catalog import MESSAGES, STAGE
 from botstead.telemetry.logs import event
@@ -103,11 +103,6 @@ class Delivery:
     def crowded(self, channel: int) -> bool:
         """Whether so much is unsent on a channel that its bot should wait."""
         return self._unsent[channel] > UNSENT_LIMIT
-
-    @property
-    def idle(self) -> bool:
-        """Whether nothing is being sent or marked."""
-        return self._total == 0 and self._marks.idle
 
     def push(self, lane: Lane, message: int, channel: int, action: Action) -> None:
         """Send an action that was just committed."""
@@ -264,17 +259,7 @@ class Delivery:
         elif receipt.reason is Reason.MOVED and receipt.moved_to and await self._moved(lane, item, account, receipt):
             return
         elif receipt.outcome is Outcome.FAILED:
-            event(
-                logger,
-                "send_failed",
-                level=logging.WARNING,
-                message_id=item.id,
-                channel=account.kind,
-                reason=receipt.reason,
-                detail=receipt.detail,
-            )
-            self._finish(lane, item, receipt, Outcome.FAILED)
-            MESSAGES.at(account.bot_name, account.kind, "failed").inc()
+            self._give_up(lane, item, account, receipt, "send_failed")
         else:
             self._postpone(lane, item, account, receipt)
 
@@ -292,31 +277,35 @@ class Delivery:
         return True
 
     def _postpone(self, lane: Lane, item: Outgoing, account: Account, receipt: Receipt) -> None:
-        unknown = receipt.outcome is Outcome.UNKNOWN
-        item.unknown = item.unknown or unknown
+        item.unknown = item.unknown or receipt.outcome is Outcome.UNKNOWN
         decision = after_send(item.attempts, age=time.time() - item.written, after=receipt.after, chance=random.random())  # noqa: S311  # jitter, not a secret
         if isinstance(decision, GiveUp):
-            event(
-                logger,
-                "send_given_up",
-                level=logging.WARNING,
-                message_id=item.id,
-                channel=account.kind,
-                reason=receipt.reason,
-                detail=receipt.detail,
-            )
-            self._finish(lane, item, receipt, Outcome.UNKNOWN if unknown else Outcome.FAILED)
-            MESSAGES.at(account.bot_name, account.kind, "failed").inc()
+            self._give_up(lane, item, account, receipt, "send_given_up")
             return
         item.due = asyncio.get_running_loop().time() + decision.wait
         self._mark(Postponed(item.partition, item.id, item.attempts, decision.wait, item.unknown))
+
+    def _give_up(self, lane: Lane, item: Outgoing, account: Account, receipt: Receipt, what: str) -> None:
+        event(
+            logger,
+            what,
+            level=logging.WARNING,
+            message_id=item.id,
+            channel=account.kind,
+            reason=receipt.reason,
+            detail=receipt.detail,
+        )
+        unknown = receipt.outcome is Outcome.UNKNOWN
+        self._finish(lane, item, receipt, Outcome.UNKNOWN if unknown else Outcome.FAILED)
+        MESSAGES.at(account.bot_name, account.kind, "failed").inc()
 
     def _finish(self, lane: Lane, item: Outgoing, receipt: Receipt, outcome: Outcome) -> None:
         if lane.outgoing and lane.outgoing[0] is item:
             lane.outgoing.popleft()
         self._unsent[item.channel] -= 1
-        external = _kept(receipt.external_id or item.sending.external_id)
-        mark = Mark(item.partition, item.id, outcome, external, receipt.reason, _kept(receipt.detail), item.attempts)
+        external = storable(receipt.external_id or item.sending.external_id, limit=DETAIL_LIMIT)
+        detail = storable(receipt.detail, limit=DETAIL_LIMIT)
+        mark = Mark(item.partition, item.id, outcome, external, receipt.reason, detail, item.attempts)
         # Known until it is marked, or the sweep would read it again.
         self._mark(mark).add_done_callback(lambda _: self._lanes.sends.discard(item.id))
 
@@ -354,11 +343,6 @@ class Delivery:
 
     def _crashed(self, name: str, error: BaseException) -> None:
         event(logger, "delivery_task_failed", level=logging.ERROR, exception=error, task=name)
-
-
-def _kept(text: str) -> str:
-    """Make a provider's words such that Postgres keeps them."""
-    return text[:DETAIL_LIMIT].replace("\0", "").encode(errors="replace").decode()
 
 
 def _seen(future: asyncio.Future[None]) -> None:

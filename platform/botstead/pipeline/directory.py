@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from contextlib import suppress
 
 from botstead.core.errors import Unavailable
 from botstead.core.ports import Account, Wake
 from botstead.pipeline.partitions import external_id
+from botstead.runtime.tasks import within
 from botstead.store.registry import Registry
 from botstead.telemetry.logs import event
 
@@ -46,9 +46,7 @@ class Directory:
         unsubscribe = self._wake.subscribe("directory", lambda _: self._stale.set())
         try:
             while True:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(REFRESH_EVERY):
-                        await self._stale.wait()
+                await within(REFRESH_EVERY, self._stale)
                 try:
                     await self.refresh()
                 except Unavailable as error:

@@ -20,6 +20,7 @@ from botstead.core.messages import Event, Kind
 from botstead.core.ports import Account, Wake
 from botstead.pipeline.batch import Batcher
 from botstead.pipeline.partitions import conversation_key, partition_of
+from botstead.runtime.tasks import within
 from botstead.store.postgres import RowRefused
 from botstead.store.road import Ingest, NewMessage
 from botstead.telemetry.catalog import DUPLICATES, INBOX_WAITING
@@ -127,9 +128,7 @@ class Inbox:
             if self._room is not None:
                 await self._room()
             elif not self._level.is_set():
-                with suppress(TimeoutError):
-                    async with asyncio.timeout(AHEAD_WAIT):
-                        await self._level.wait()
+                await within(AHEAD_WAIT, self._level)
             return await self._commit(rows)
         finally:
             self._queued -= len(rows)

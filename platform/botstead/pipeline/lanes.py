@@ -9,7 +9,7 @@ import msgspec
 
 from botstead.core.messages import Action
 from botstead.core.ports import Sending
-from botstead.store.road import Pending, Unsent
+from botstead.store.road import Pending, State, Unsent
 
 MEMORY_LIMIT = 1_000
 """Messages in memory for each bot; a total limit would starve small bots."""
@@ -51,6 +51,10 @@ class Lane:
         self.sending = False
         self.state: str | None = None
         self.version = 0
+
+    def learn(self, stored: State | None) -> None:
+        """Take over the state that the database has; None: it has none yet."""
+        self.state, self.version = (stored.state, stored.version) if stored else ("{}", 0)
 
     @property
     def empty(self) -> bool:

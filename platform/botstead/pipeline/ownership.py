@@ -15,6 +15,7 @@ from botstead.core.errors import Unavailable
 from botstead.core.ports import Wake
 from botstead.pipeline.lease import Lease
 from botstead.pipeline.partitions import share
+from botstead.runtime.tasks import within
 from botstead.store.membership import Membership
 from botstead.telemetry.logs import event
 
@@ -119,12 +120,8 @@ class Ownership:
         return await self._balance()
 
     async def _pause(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._released.wait()
+        if await within(seconds, self._released):
             self._released.clear()
-        except TimeoutError:
-            pass
 
     async def _join(self) -> None:
         if self.worker:

@@ -19,7 +19,7 @@ from botstead.pipeline.hosted import BotDied, BotResting
 from botstead.pipeline.lanes import Lane
 from botstead.pipeline.outbox import Done
 from botstead.pipeline.retry import CRASHES, GiveUp, after_failure
-from botstead.store.postgres import RowRefused
+from botstead.store.postgres import RowRefused, storable
 from botstead.store.road import Failure, Pending
 from botstead.telemetry.catalog import DURATION, STAGE
 from botstead.telemetry.logs import event, trace_id
@@ -193,7 +193,7 @@ def _said(error: Exception) -> str:
         text = f"{error}\n{error.__cause__!r}" if error.__cause__ else str(error)
     else:
         text = repr(error)
-    return text[:ERROR_LIMIT].replace("\0", "").encode(errors="replace").decode()
+    return storable(text, limit=ERROR_LIMIT)
 
 
 def _read(lane: Lane, row: Pending, account: Account) -> Incoming:

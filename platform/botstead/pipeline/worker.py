@@ -27,7 +27,7 @@ from botstead.pipeline.lease import Lease
 from botstead.pipeline.outbox import Done, Ghost, Outbox
 from botstead.pipeline.ownership import Ownership
 from botstead.pipeline.runs import Alone, Runs, homeless
-from botstead.runtime.tasks import Tasks
+from botstead.runtime.tasks import Tasks, within
 from botstead.store.membership import Membership
 from botstead.store.postgres import RowRefused, VersionConflict
 from botstead.store.road import Failure, Marker, Pending, Reader, Writer
@@ -160,9 +160,7 @@ class Worker:
         """Wait until not too many messages are unanswered, for an ingest in the same process."""
         while self._lanes.unanswered > UNANSWERED:
             self._answered.clear()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1):
-                    await self._answered.wait()
+            await within(1, self._answered)
 
     @property
     def ready(self) -> bool:
@@ -200,9 +198,7 @@ class Worker:
 
     async def _read_loop(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_EVERY):
-                    await self._something.wait()
+            await within(POLL_EVERY, self._something)
             self._something.clear()
             if self._draining:
                 continue
@@ -230,9 +226,8 @@ class Worker:
             # Only a bot's own code can end this process, and a row with a claim runs in another one: no claim is due to those.
             suspects = [row for row in heads(fresh, self._careful) if not row.claims and self._runs.isolates(row.bot)]
             if suspects:
-                claims = await self._writers[2].suspect(self._ownership.worker, suspects)
-                for row in suspects:
-                    row.claims = claims.get(row.id, row.claims) - (row.claims == 0)
+                # In memory they stay without a claim: this time they still run beside the others.
+                await self._writers[2].suspect(self._ownership.worker, suspects)
             await self._add(fresh)
         for partition in self._careful & mine:
             await self._ownership.calm(partition)
@@ -254,8 +249,7 @@ class Worker:
             found = await self._reader.states([(lane.bot, key) for key, lane in cold.items()])
             known = {state.conversation: state for state in found}
             for key, lane in cold.items():
-                state = known.get(key)
-                lane.state, lane.version = (state.state, state.version) if state else ("{}", 0)
+                lane.learn(known.get(key))
         for row in rows:
             self._lanes.add(row)
 
@@ -363,7 +357,7 @@ class Worker:
     async def _reload(self, lane: Lane) -> None:
         async with self._reading:
             found = await self._reader.states([(lane.bot, lane.conversation)])
-        lane.state, lane.version = (found[0].state, found[0].version) if found else ("{}", 0)
+        lane.learn(found[0] if found else None)
 
     async def _note_failure(self, row: Pending, failure: Failure) -> None:
         """Keep the failure; the message stays at the head of its lane and runs again after its wait."""

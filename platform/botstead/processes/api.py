@@ -64,7 +64,7 @@ class Api:
         )
         config = uvicorn.Config(
             self._app(),
-            host="127.0.0.1" if settings.metrics_host == "127.0.0.1" else settings.metrics_host,
+            host=settings.metrics_host,
             port=settings.api_port,
             loop="none",
             http="httptools",

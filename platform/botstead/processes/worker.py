@@ -12,6 +12,7 @@ from botstead.pipeline.governor import Rate
 from botstead.pipeline.worker import Worker
 from botstead.processes.bots import Bots
 from botstead.processes.foundation import Foundation
+from botstead.runtime.tasks import within
 from botstead.telemetry.logs import event
 
 REMOTE_EVERY = 5.0
@@ -84,11 +85,7 @@ class BotWorker:
     async def _watch(self) -> None:
         self._foundation.wake.subscribe("directory", lambda _: self._changed.set())
         while True:
-            try:
-                async with asyncio.timeout(REMOTE_EVERY):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
+            await within(REMOTE_EVERY, self._changed)
             self._changed.clear()
             try:
                 await self._bots.refresh_remote()

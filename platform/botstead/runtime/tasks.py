@@ -8,6 +8,23 @@ from contextvars import Context
 from typing import Any
 
 
+async def within(seconds: float, event: asyncio.Event) -> bool:
+    """Wait for an event, but not for ever.
+
+    Args:
+        seconds: the longest wait.
+        event: what is waited for; it stays set.
+
+    Returns:
+        Whether it came.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
 class Tasks:
     """Owns background tasks: none is forgotten by the garbage collector, fails unseen, or outlives its owner.
 

@@ -43,10 +43,6 @@ class Membership:
         """Bury the expired."""
         return [row["id"] for row in await self._held.fetch(SQL["bury"], lease)]
 
-    async def owned(self) -> dict[int, int | None]:
-        """List the owner of each partition."""
-        return {row["partition"]: row["worker"] for row in await self._held.fetch(SQL["owned"])}
-
     async def claim(self, worker: int, most: int, *, known: Collection[int] = ()) -> dict[int, bool]:
         """Take free partitions; returns whether each must be read with care.
 

@@ -185,6 +185,16 @@ class Postgres:
             await connection.execute("SELECT 1")
 
 
+def storable(text: str, *, limit: int) -> str:
+    """Make somebody else's words such that Postgres keeps them: no NUL, no lone surrogate, no more than a limit.
+
+    Args:
+        text: any text.
+        limit: characters.
+    """
+    return text[:limit].replace("\0", "").encode(errors="replace").decode()
+
+
 class RowRefused(BotsteadError):
     """Postgres refuses a value. The statement was rolled back; its other rows may be tried without this one."""
 

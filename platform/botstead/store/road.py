@@ -224,11 +224,6 @@ class Reader:
         """Prepare; the first call connects."""
         self._held = Held(dsn, application=f"{application} read")
 
-    @property
-    def generation(self) -> int:
-        """Rises when the connection was replaced."""
-        return self._held.generation
-
     async def read(
         self, partitions: Collection[int], *, known: Collection[int], page: int, full: Collection[int]
     ) -> list[Pending]:
@@ -310,10 +305,9 @@ class Writer:
         rows = await self._held.fetch(SQL["failed"], worker, *_columns(failures, 7))
         return {row["id"] for row in rows}
 
-    async def suspect(self, worker: int, rows: Sequence[Pending]) -> dict[int, int]:
-        """Count a claim on each row; returns the claims by id."""
-        found = await self._held.fetch(SQL["suspect"], worker, *_columns([(row.partition, row.bot, row.id) for row in rows], 3))
-        return {row["id"]: row["claims"] for row in found}
+    async def suspect(self, worker: int, rows: Sequence[Pending]) -> None:
+        """Count a claim on each row."""
+        await self._held.fetch(SQL["suspect"], worker, *_columns([(row.partition, row.bot, row.id) for row in rows], 3))
 
     async def alive(self, worker: int) -> bool:
         """Whether my worker row still exists."""

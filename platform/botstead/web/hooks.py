@@ -21,6 +21,7 @@ from botstead.core.messages import Answer, Delivery, Event, Kind, Parsed
 from botstead.core.ports import Accept, Account, ChannelKind
 from botstead.telemetry.catalog import ACK, REJECTED
 from botstead.telemetry.logs import event
+from botstead.web import problems
 
 MOST_EVENTS = 500
 """Events in one delivery; no provider comes near it."""
@@ -52,7 +53,7 @@ def hook_routes(deps: HookDeps) -> list[ASGIRouteHandler]:
     """Build the route of the hooks."""
 
     # A mount, because Litestar 2.25 looks up the path parameters of a bare ASGI route by the HTTP method and fails.
-    @asgi("/hooks", is_mount=True, copy_scope=True, opt={"public": True})
+    @asgi("/hooks", is_mount=True, copy_scope=True)
     async def hooks(scope: Scope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
         kind = "_other"
@@ -127,13 +128,11 @@ def _refusal(error: BotsteadError, kind: str) -> tuple[Answer, tuple[tuple[bytes
 
 
 def _problem(status: int, code: str, detail: str) -> bytes:
-    return msgspec.json.encode(
-        {"type": "about:blank", "title": code.replace("_", " "), "status": status, "code": code, "detail": detail}
-    )
+    return msgspec.json.encode(problems.describe(status=status, code=code, detail=detail))
 
 
 async def _answer(send: Send, answer: Answer, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-    content_type = answer.content_type if answer.status < 400 else b"application/problem+json"
+    content_type = answer.content_type if answer.status < 400 else problems.MEDIA_TYPE.encode()
     length = (b"content-length", str(len(answer.body)).encode())
     await send(
         {"type": "http.response.start", "status": answer.status, "headers": [(b"content-type", content_type), length, *headers]}

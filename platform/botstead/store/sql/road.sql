@@ -115,8 +115,7 @@ RETURNING i.id;
 -- Count a claim on rows that may have killed their last process, before they run again.
 UPDATE inbox i SET claims = i.claims + 1
 FROM unnest($2::smallint[], $3::integer[], $4::bigint[]) AS d (partition, bot, id), (SELECT 1 FROM worker WHERE id = $1 FOR KEY SHARE) fence
-WHERE i.partition = d.partition AND i.bot = d.bot AND i.id = d.id
-RETURNING i.id, i.claims;
+WHERE i.partition = d.partition AND i.bot = d.bot AND i.id = d.id;
 
 -- name: marks
 -- What became of sends. On a connection with synchronous_commit = off: losing a mark costs a duplicate send, never a message.
@@ -185,10 +184,6 @@ DELETE FROM worker WHERE id IN (
     SELECT id FROM worker WHERE lease_until < clock_timestamp() AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)
     FOR UPDATE SKIP LOCKED
 ) AND lease_until < clock_timestamp() RETURNING id;
-
--- name: owned
--- Partitions by owner.
-SELECT partition, worker FROM partition;
 
 -- name: claim
 -- Take free partitions: those whose worker's row is gone. NULL was handed back; any other died, so be careful.
