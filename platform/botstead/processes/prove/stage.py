@@ -28,7 +28,7 @@ class Stage:
         self.folder = folder
         self.seed = seed
         self.scale = scale
-        self.chance = random.Random(seed)
+        self.chance = random.Random(seed)  # noqa: S311  # a choice of victims, not a secret
         self.figures: list[Figure] = []
         self.moments: list[Moment] = []
         self.samples: list[Sample] = []
