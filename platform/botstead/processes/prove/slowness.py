@@ -1,0 +1,93 @@
+"""Clients that take their time: many connections that send, or read, next to nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+
+from botstead.processes.prove.rawhttp import HOST, reluctant, request
+
+TRICKLE = 1.0
+"""Seconds between two bytes."""
+
+
+async def hold_headers(port: int, many: int, patience: float) -> list[float]:
+    """Send headers without end, a byte a second.
+
+    Args:
+        port: loopback port.
+        many: how many connections.
+        patience: seconds after which we give up.
+
+    Returns:
+        Seconds that each connection lasted.
+    """
+    return await _all(port, many, patience, b"POST /hooks/x HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+
+
+async def hold_bodies(port: int, many: int, patience: float) -> list[float]:
+    """Send a body without end, a byte a second.
+
+    Args:
+        port: loopback port.
+        many: how many connections.
+        patience: seconds after which we give up.
+
+    Returns:
+        Seconds that each connection lasted.
+    """
+    return await _all(port, many, patience, b"POST /hooks/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{")
+
+
+async def hold_readers(port: int, many: int, patience: float) -> list[float]:
+    """Ask for much, many times, and read nothing.
+
+    Args:
+        port: loopback port.
+        many: how many connections.
+        patience: seconds after which we give up.
+
+    Returns:
+        Seconds that each connection lasted.
+    """
+    asked = request("GET", "/openapi.json") * 20
+
+    async def one() -> float:
+        began = time.monotonic()
+        sock = await reluctant(port)
+        with sock, contextlib.suppress(OSError):
+            await asyncio.get_running_loop().sock_sendall(sock, asked)
+            await asyncio.sleep(patience)
+        return time.monotonic() - began
+
+    return await asyncio.gather(*(one() for _ in range(many)))
+
+
+async def _all(port: int, many: int, patience: float, first: bytes) -> list[float]:
+    return await asyncio.gather(*(_trickle(port, patience, first) for _ in range(many)))
+
+
+async def _trickle(port: int, patience: float, first: bytes) -> float:
+    """Send a byte now and then until the server hangs up; returns how long that took."""
+    began = time.monotonic()
+    with contextlib.suppress(OSError):
+        reader, writer = await asyncio.open_connection(HOST, port)
+        try:
+            writer.write(first)
+            async with asyncio.timeout(patience):
+                await _drip(reader, writer)
+        except TimeoutError:
+            pass
+        finally:
+            writer.transport.abort()
+    return time.monotonic() - began
+
+
+async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(TRICKLE):
+                if not await reader.read(65_536):
+                    return
+        writer.write(b"x")
