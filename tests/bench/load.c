@@ -1,7 +1,9 @@
 // A load generator that is the provider, too: it delivers Telegram updates and answers the Bot API calls they cause, so
 // that one clock sees the update go out, its acknowledgement, and its reply.
 //
-//   load PORT PATH SECRET API_PORT SEED
+//   load PORT PATHS SECRET API_PORT SEED CHATS
+//
+// PATHS are separated by commas; a chat always belongs to the same one of them.
 //
 // Commands on stdin, one a line: COUNT RATE CONNECTIONS FIRST_ID. Rate 0 is a closed loop: each connection delivers its
 // next update as soon as the last one is acknowledged. Any other rate is an open loop: times count from when an update was
@@ -18,7 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CHATS = 1000, MOST = 512, BUFFER = 65536, SILENCE = 20 };
+enum { MOST = 512, BUFFER = 65536, SILENCE = 20, MOST_PATHS = 4096 };
 enum kind { CLIENT, LISTENER, CALLER, COMMANDS };
 
 struct peer {
@@ -29,8 +31,9 @@ struct peer {
     char buffer[BUFFER + 1];
 };
 
-static const char *path, *secret;
-static int poller, port;
+static const char *paths[MOST_PATHS], *secret;
+static int poller, port, path_count;
+static unsigned long chats;
 static unsigned long randomness;
 static struct peer *clients[MOST], *idle[MOST], *spare[MOST];  // spare: has no connection yet, or lost it
 static int idle_count, spare_count, busy;
@@ -90,7 +93,7 @@ static long a_chat(void) {  // xorshift64
     randomness ^= randomness << 13;
     randomness ^= randomness >> 7;
     randomness ^= randomness << 17;
-    return 70000000 + randomness % CHATS;
+    return 70000000 + randomness % chats;
 }
 
 static void deliver(struct peer *client, long update, double when) {
@@ -106,7 +109,7 @@ static void deliver(struct peer *client, long update, double when) {
         500000000 + id, id, chat, person, chat, person, update);
     int length = snprintf(request, sizeof request,
         "POST %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Type: application/json\r\nX-Telegram-Bot-Api-Secret-Token: %s\r\n"
-        "Content-Length: %d\r\n\r\n%s", path, port, secret, size, body);
+        "Content-Length: %d\r\n\r\n%s", paths[chat % path_count], port, secret, size, body);
     client->update = update;
     due[update] = when;
     busy++;
@@ -253,8 +256,9 @@ static void step(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 6) return fprintf(stderr, "load PORT PATH SECRET API_PORT SEED\n"), 2;
-    port = atoi(argv[1]), path = argv[2], secret = argv[3];
+    if (argc != 7) return fprintf(stderr, "load PORT PATHS SECRET API_PORT SEED CHATS\n"), 2;
+    port = atoi(argv[1]), secret = argv[3], chats = strtoul(argv[6], NULL, 10);
+    for (char *one = strtok(argv[2], ","); one && path_count < MOST_PATHS; one = strtok(NULL, ",")) paths[path_count++] = one;
     randomness = strtoul(argv[5], NULL, 10) * 2654435761 + 1;
     signal(SIGPIPE, SIG_IGN);
     poller = epoll_create1(0);

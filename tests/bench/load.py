@@ -7,12 +7,14 @@ import json
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 SOURCE = Path(__file__).with_name("load.c")
+CHATS = 1_000
 STEP = 10_000_000
 """Between the update ids of two phases, so that none is taken for a duplicate."""
 
@@ -34,10 +36,10 @@ def compiled() -> Path:
 class Load:
     """A running load generator: it delivers to one target, and is the provider that the target calls."""
 
-    def __init__(self, *, port: int, path: str, secret: str, api_port: int, seed: int) -> None:
+    def __init__(self, *, port: int, paths: Sequence[str], secret: str, api_port: int, seed: int, chats: int = CHATS) -> None:
         self._phases = 0
         self._process = subprocess.Popen(
-            [compiled(), str(port), path, secret, str(api_port), str(seed)],
+            [compiled(), str(port), ",".join(paths), secret, str(api_port), str(seed), str(chats)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,4 +1,4 @@
-"""What is measured: an appliance of our own on scratch data, and the best of the peers where its set-up is at hand."""
+"""The appliance as it is measured: split into processes as `botstead up` runs it, or all roles in one process."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
-ROOT = Path(__file__).parents[2]
-PEERS = ROOT.parent / "shared" / "bench"
+from tests.bench.server import Server
+
 DATABASE = "botstead_bench"
 SECRET = "bench-" + secrets.token_hex(8)
 TOKEN = "123456:AAbenchbenchbenchbenchbenchbenchbench"
+COMMAND = (sys.executable, "-m", "botstead")
+START_SECONDS = 120.0
 
 
 class Target(NamedTuple):
@@ -31,9 +34,31 @@ class Target(NamedTuple):
 
     name: str
     port: int
-    path: str
+    paths: Sequence[str]
     secret: str
     pids: Mapping[str, int]
+
+
+class Api(NamedTuple):
+    """Where an appliance is managed."""
+
+    url: str
+    key: str
+
+    def post(self, path: str, body: object) -> dict[str, Any]:
+        """Return the answer to a POST."""
+        return self._ask(path, json.dumps(body).encode())
+
+    def get(self, path: str) -> dict[str, Any]:
+        """Return the answer to a GET."""
+        return self._ask(path, None)
+
+    def _ask(self, path: str, body: bytes | None) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"}
+        request = urllib.request.Request(self.url + path, body, headers)
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer: dict[str, Any] = json.load(response)
+            return answer
 
 
 def free_port() -> int:
@@ -45,47 +70,132 @@ def free_port() -> int:
 
 
 @contextmanager
-def botstead(api_port: int, *, through_edge: bool, server: Server | None) -> Iterator[Target]:
-    """Run an appliance whose `echo` has a Telegram channel at the load generator.
+def split(api_port: int, server: Server, *, through_edge: bool = False) -> Iterator[Target]:
+    """Run an appliance of several processes whose `echo` has a Telegram channel at the load generator.
 
     Args:
         api_port: where the load generator plays the Bot API.
+        server: the Postgres to use.
         through_edge: deliver to the edge; else to the API process behind it, as peers are measured.
-        server: a Postgres to use; else the appliance brings its own.
     """
-    with tempfile.TemporaryDirectory(prefix="botstead-bench-") as scratch:
-        data = Path(scratch) / "data"
-        everything = os.environ  # settings of whoever measures must not reach what is measured
-        environment = {name: value for name, value in everything.items() if not name.startswith("BOTSTEAD_")}
-        environment["BOTSTEAD_EGRESS_ALLOW"] = f"127.0.0.1:{api_port}"
-        if server is not None:
-            server.recreate(DATABASE)
-            environment["BOTSTEAD_POSTGRES"] = server.dsn(DATABASE)
-        command = [sys.executable, "-m", "botstead"]
-        up = [*command, "up", "--data", str(data), "--port", str(free_port()), "--detach"]
-        started = subprocess.run(up, env=environment, cwd=scratch, capture_output=True, text=True, check=False)
+    with _scratch() as folder:
+        data = folder / "data"
+        environment = _environment(api_port, server)
+        up = [*COMMAND, "up", "--data", str(data), "--port", str(free_port()), "--detach"]
+        started = subprocess.run(up, env=environment, cwd=folder, capture_output=True, text=True, check=False)
         try:
             if started.returncode:
                 raise click.ClickException(f"The appliance did not start: {started.stdout}{started.stderr}")
-            yield _delivered_to(data, api_port, through_edge=through_edge, server=server)
+            described = json.loads((data / "appliance.json").read_text())
+            api = Api(described["url"], Path(described["admin_key_file"]).read_text().strip())
+            pids = {process["role"]: process["pid"] for process in [*described["processes"], *described["servers"]]}
+            pids["postgres"] = server.pid
+            port = int(described["url"].rpartition(":")[2]) if through_edge else _behind(data)
+            yield Target("split", port, [hook(api, "echo", api_port)], SECRET, pids)
         finally:
-            subprocess.run([*command, "down", "--data", str(data)], env=environment, capture_output=True, check=False)
+            subprocess.run([*COMMAND, "down", "--data", str(data)], env=environment, capture_output=True, check=False)
 
 
-def _delivered_to(data: Path, api_port: int, *, through_edge: bool, server: Server | None) -> Target:
-    described = json.loads((data / "appliance.json").read_text())
+@contextmanager
+def one(api_port: int, server: Server, *, bots: Sequence[str] = ()) -> Iterator[Target]:
+    """Run all roles as one process without Valkey, each bot with a Telegram channel at the load generator.
+
+    Args:
+        api_port: where the load generator plays the Bot API.
+        server: the Postgres to use.
+        bots: names of more bots, each a copy of the sample `echo`; the sample itself is used when there are none.
+    """
+    with _scratch() as folder, one_process(folder, _environment(api_port, server), bots=bots) as (api, process):
+        paths = [hook(api, bot, api_port) for bot in bots or ("echo",)]
+        yield Target("one", int(api.url.rpartition(":")[2]), paths, SECRET, {"all": process.pid, "postgres": server.pid})
+
+
+@contextmanager
+def one_process(
+    folder: Path, environment: Mapping[str, str], *, bots: Sequence[str] = (), metrics: int = 0
+) -> Iterator[tuple[Api, subprocess.Popen[bytes]]]:
+    """Run all roles as one process; yields when it says that it is ready.
+
+    Args:
+        folder: takes its data and its log.
+        environment: names its Postgres.
+        bots: names of bots, each a copy of the sample `echo`.
+        metrics: port of its internal listener; 0 picks one.
+    """
+    api_port, metrics = free_port(), metrics or free_port()
+    places = {"BOTSTEAD_DATA": str(folder / "data"), "BOTSTEAD_API_PORT": str(api_port), "BOTSTEAD_METRICS_PORT": str(metrics)}
+    environment = {"BOTSTEAD_VALKEY": "none", **environment, **places, "BOTSTEAD_DRAIN_SECONDS": "0"}
+    write_bots(folder / "data" / "bots", bots)
+    subprocess.run([*COMMAND, "migrate"], env=environment, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    run = [*COMMAND, "run", "api", "worker", "scheduler", "--instance", "all-a"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(run, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(process, lambda: _answers(f"http://127.0.0.1:{metrics}/health/ready"), story=folder / "log")
+        yield Api(f"http://127.0.0.1:{api_port}", (folder / "data" / "admin.key").read_text().strip()), process
+    finally:
+        end(process)
+
+
+def write_bots(folder: Path, names: Sequence[str]) -> None:
+    """Write copies of the sample `echo` under other names."""
+    sample = Path(__file__).parents[2] / "platform" / "botstead" / "samples" / "echo"
+    source, about = (sample / "bot.py").read_text(), (sample / "bot.toml").read_text()
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        (folder / name / "bot.py").write_text(source.replace('Bot("echo")', f'Bot("{name}")'))
+        (folder / name / "bot.toml").write_text(about)
+
+
+def hook(api: Api, bot: str, api_port: int) -> str:
+    """Give a bot a Telegram channel whose Bot API is the load generator; returns the path it is delivered to."""
     channel = {
         "kind": "telegram",
         "settings": {"api_base": f"http://127.0.0.1:{api_port}", "mode": "webhook"},
         "secrets": {"token": TOKEN, "hook_secret": SECRET},
     }
-    key = Path(described["admin_key_file"]).read_text().strip()
-    made = _post(f"{described['url']}/v1/bots/echo/channels", channel, key)
-    pids = {process["role"]: process["pid"] for process in [*described["processes"], *described["servers"]]}
-    if server is not None:
-        pids["postgres"] = server.pid
-    edge = int(described["url"].rpartition(":")[2])
-    return Target("botstead", edge if through_edge else _behind(data), f"/hooks/{made['id']}", SECRET, pids)
+    return f"/hooks/{api.post(f'/v1/bots/{bot}/channels', channel)['id']}"
+
+
+def wait_for(process: subprocess.Popen[bytes], condition: Any, *, story: Path | None = None) -> None:
+    """Wait until a process that was just started does what it should.
+
+    Raises:
+        ClickException: it ended, or did not in `START_SECONDS`; its log is told.
+    """
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if condition():
+            return
+        time.sleep(0.02)
+    told = story.read_text(errors="replace")[-3000:] if story else ""
+    raise click.ClickException(f"{process.args!r} did not start: {told}")
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process that we started, by force if it must be."""
+    process.send_signal(signal.SIGTERM)
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(15)
+    process.kill()
+    process.wait()
+
+
+def clean_environment() -> dict[str, str]:
+    """Return ours without settings: those of whoever measures must not reach what is measured."""
+    return {name: value for name, value in dict(os.environ).items() if not name.startswith("BOTSTEAD_")}
+
+
+def _environment(api_port: int, server: Server) -> dict[str, str]:
+    server.recreate(DATABASE)
+    own = {"BOTSTEAD_EGRESS_ALLOW": f"127.0.0.1:{api_port}", "BOTSTEAD_POSTGRES": server.dsn(DATABASE)}
+    return clean_environment() | own
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="botstead-bench-") as folder:
+        yield Path(folder)
 
 
 def _behind(data: Path) -> int:
@@ -94,107 +204,9 @@ def _behind(data: Path) -> int:
     return int(found.partition('"')[0])
 
 
-def _post(url: str, body: object, key: str) -> dict[str, Any]:
-    headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(body).encode(), headers)
-    with urllib.request.urlopen(request, timeout=20) as response:
-        answer: dict[str, Any] = json.load(response)
-        return answer
-
-
-class Server:
-    """The peers' Postgres: durable, and the same for all."""
-
-    def __init__(self) -> None:
-        if not PEERS.exists():
-            raise click.ClickException(f"--peers needs {PEERS.resolve()}, which is not here.")
-        self.environment = self._environment()
-        work = Path(self.environment["WORK"])
-        if not (work / "node" / "node_modules" / "grammy").exists():
-            click.echo("setting up the peers (once, some minutes) ...", err=True)
-            subprocess.run(["bash", PEERS / "setup.sh"], check=True, stdout=subprocess.DEVNULL)
-            self.environment = self._environment()
-        if not self._answers():
-            subprocess.run(["bash", PEERS / "pg_start.sh"], check=True, stdout=subprocess.DEVNULL)
-        self.pid = int((work / "pgdata" / "postmaster.pid").read_text().splitlines()[0])
-
-    def dsn(self, database: str) -> str:
-        """Return the address of one of its databases."""
-        return self.environment["DSN"].rpartition("/")[0] + f"/{database}"
-
-    def recreate(self, database: str) -> None:
-        """Begin with an empty database."""
-        self.run(f"DROP DATABASE IF EXISTS {database} WITH (FORCE)")
-        self.run(f"CREATE DATABASE {database}")
-        self.run("CHECKPOINT")
-
-    def run(self, *statements: str) -> None:
-        """Run SQL in the database that peers use."""
-        commands = [word for statement in statements for word in ("-c", statement)]
-        subprocess.run([self._psql, "-q", *commands], env=self._client, check=True, capture_output=True)
-
-    @property
-    def _psql(self) -> str:
-        return f"{self.environment['PGI']}/bin/psql"
-
-    @property
-    def _client(self) -> dict[str, str]:
-        return {**self.environment, "PGUSER": "postgres"}
-
-    def _answers(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", int(self.environment["PGPORT"])), 1).close()
-        except OSError:
-            return False
-        return True
-
-    @staticmethod
-    def _environment() -> dict[str, str]:
-        script = f'. "{PEERS}/env.sh"; env -0'
-        out = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
-        return dict(line.split("=", 1) for line in out.split("\0") if "=" in line)
-
-
-@contextmanager
-def grammy(api_port: int, server: Server) -> Iterator[Target]:
-    """Run the grammY peer: the same job on the same Postgres, without queue, order, state or outbox."""
-    environment = server.environment
-    subprocess.run(
-        [f"{environment['PGI']}/bin/psql", "-q", "-f", f"{PEERS}/schema_peer.sql", "-c", "CHECKPOINT"],
-        env=environment,
-        check=True,
-        capture_output=True,
-    )
-    port = free_port()
-    process = subprocess.Popen(
-        ["node", f"{PEERS}/node/grammy_app.js", str(port)],
-        env={
-            **environment,
-            "NODE_PATH": f"{environment['WORK']}/node/node_modules",
-            "TG_API": f"http://127.0.0.1:{api_port}",
-            "SECRET": SECRET,
-        },
-        stdout=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+def _answers(url: str) -> bool:
     try:
-        _wait_for(port, process)
-        yield Target("grammy", port, "/webhook", SECRET, {"app": process.pid, "postgres": server.pid})
-    finally:
-        process.send_signal(signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(5)
-        process.kill()
-        process.wait()
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise click.ClickException("The peer did not start.")
+        with urllib.request.urlopen(url, timeout=2) as answer:
+            return bool(answer.status == 200)
+    except (OSError, urllib.error.URLError):
+        return False

@@ -10,7 +10,7 @@ import shutil
 
 import pytest
 
-from tests.bench import __main__ as bench
+from tests.bench import report
 from tests.bench.load import Load
 from tests.bench.processes import cpu_seconds, family, memory_mb
 from tests.bench.targets import free_port
@@ -75,7 +75,7 @@ def measure(count: int, *, rate: float = 0.0, connections: int = 4, phases: int 
         target = Echo(api_port, **behaviour)
         server = await asyncio.start_server(target.serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        load = Load(port=port, path=PATH, secret=SECRET, api_port=api_port, seed=1)
+        load = Load(port=port, paths=[PATH], secret=SECRET, api_port=api_port, seed=1)
         try:
             for _ in range(phases):
                 seen = await asyncio.to_thread(load.run, count, rate=rate, connections=connections)
@@ -133,9 +133,9 @@ def test_a_process_is_counted_with_its_children() -> None:
 
 
 def test_medians_spread_and_ratios() -> None:
-    rows = [{"target": name, "rate": 0, "round": 1, "cpu_ms": cpu} for name, cpu in (("botstead", 1.0), ("grammy", 2.0))]
-    rows += [{"target": name, "rate": 0, "round": 2, "cpu_ms": cpu} for name, cpu in (("botstead", 3.0), ("grammy", 2.0))]
-    ours, peer = medians = bench.summed_up(rows)
+    rows = [{"target": name, "rate": 0, "round": 1, "cpu_ms": cpu} for name, cpu in (("one", 1.0), ("grammy", 2.0))]
+    rows += [{"target": name, "rate": 0, "round": 2, "cpu_ms": cpu} for name, cpu in (("one", 3.0), ("grammy", 2.0))]
+    ours, peer = medians = report.summed_up(rows)
     assert (ours["cpu_ms"], ours["cpu_ms_from"], ours["cpu_ms_to"]) == (2.0, 1.0, 3.0)
     assert peer["cpu_ms"] == 2.0
-    assert list(bench.ratios(medians)) == [{"rate": 0, "cpu_ms": 1.0}]
+    assert list(report.ratios(medians)) == [{"target": "one", "peer": "grammy", "rate": 0, "cpu_ms": 1.0}]
