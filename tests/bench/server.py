@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,10 +65,14 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """Start one in a scratch folder; both are gone afterwards."""
+def server(options: Sequence[str] = OPTIONS) -> Iterator[Server]:
+    """Start one in a scratch folder; both are gone afterwards.
+
+    Args:
+        options: settings of the server, as `name=value`.
+    """
     folder = Path(tempfile.mkdtemp(prefix="botstead-bench-pg-", dir=os.environ.get("BOTSTEAD_BENCH_SCRATCH", "/var/tmp")))
-    running = PostgresServer(folder, options=OPTIONS)
+    running = PostgresServer(folder, options=tuple(options))
     running.start()
     try:
         yield Server(running)

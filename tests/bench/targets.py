@@ -78,9 +78,9 @@ def split(api_port: int, server: Server, *, through_edge: bool = False) -> Itera
         server: the Postgres to use.
         through_edge: deliver to the edge; else to the API process behind it, as peers are measured.
     """
-    with _scratch() as folder:
+    with scratch() as folder:
         data = folder / "data"
-        environment = _environment(api_port, server)
+        environment = own_environment(api_port, server)
         up = [*COMMAND, "up", "--data", str(data), "--port", str(free_port()), "--detach"]
         started = subprocess.run(up, env=environment, cwd=folder, capture_output=True, text=True, check=False)
         try:
@@ -105,7 +105,7 @@ def one(api_port: int, server: Server, *, bots: Sequence[str] = ()) -> Iterator[
         server: the Postgres to use.
         bots: names of more bots, each a copy of the sample `echo`; the sample itself is used when there are none.
     """
-    with _scratch() as folder, one_process(folder, _environment(api_port, server), bots=bots) as (api, process):
+    with scratch() as folder, one_process(folder, own_environment(api_port, server), bots=bots) as (api, process):
         paths = [hook(api, bot, api_port) for bot in bots or ("echo",)]
         yield Target("one", int(api.url.rpartition(":")[2]), paths, SECRET, {"all": process.pid, "postgres": server.pid})
 
@@ -186,14 +186,16 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in dict(os.environ).items() if not name.startswith("BOTSTEAD_")}
 
 
-def _environment(api_port: int, server: Server) -> dict[str, str]:
+def own_environment(api_port: int, server: Server) -> dict[str, str]:
+    """Return settings for an empty database, and with leave to call the load generator at `api_port`."""
     server.recreate(DATABASE)
     own = {"BOTSTEAD_EGRESS_ALLOW": f"127.0.0.1:{api_port}", "BOTSTEAD_POSTGRES": server.dsn(DATABASE)}
     return clean_environment() | own
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
+def scratch() -> Iterator[Path]:
+    """Yield a folder that is gone afterwards."""
     with tempfile.TemporaryDirectory(prefix="botstead-bench-") as folder:
         yield Path(folder)
 

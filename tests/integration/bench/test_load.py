@@ -10,7 +10,6 @@ import shutil
 
 import pytest
 
-from tests.bench import report
 from tests.bench.load import Load
 from tests.bench.processes import cpu_seconds, family, memory_mb
 from tests.bench.targets import free_port
@@ -67,7 +66,9 @@ class Echo:
         await writer.wait_closed()
 
 
-def measure(count: int, *, rate: float = 0.0, connections: int = 4, phases: int = 1, **behaviour):
+def measure(
+    count: int, *, rate: float = 0.0, connections: int = 4, phases: int = 1, paths=(PATH,), chats: int = 1_000, **behaviour
+):
     """What the generator says of a target, and the target itself."""
 
     async def run():
@@ -75,7 +76,7 @@ def measure(count: int, *, rate: float = 0.0, connections: int = 4, phases: int 
         target = Echo(api_port, **behaviour)
         server = await asyncio.start_server(target.serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        load = Load(port=port, paths=[PATH], secret=SECRET, api_port=api_port, seed=1)
+        load = Load(port=port, paths=paths, secret=SECRET, api_port=api_port, seed=1, chats=chats)
         try:
             for _ in range(phases):
                 seen = await asyncio.to_thread(load.run, count, rate=rate, connections=connections)
@@ -96,6 +97,13 @@ def test_each_update_is_delivered_once_and_its_reply_seen() -> None:
     assert all(head.startswith(f"POST {PATH} ") and f"Secret-Token: {SECRET}" in head for head in heads)
     assert len({update["update_id"] for update in updates}) == 50
     assert len({update["message"]["chat"]["id"] for update in updates}) > 25
+
+
+def test_a_chat_always_belongs_to_the_same_path() -> None:
+    _, target = measure(60, paths=["/hooks/a", "/hooks/b", "/hooks/c"], chats=9)
+    homes = {(update["message"]["chat"]["id"], head.split()[1]) for head, update in target.requests}
+    assert len({chat for chat, _ in homes}) == len(homes) == 9
+    assert {path for _, path in homes} == {"/hooks/a", "/hooks/b", "/hooks/c"}
 
 
 def test_no_update_of_a_later_phase_is_taken_for_a_duplicate() -> None:
@@ -130,12 +138,3 @@ def test_a_process_is_counted_with_its_children() -> None:
     while cpu_seconds(os.getpid()) < before + 0.05:
         sum(range(10_000))
     assert memory_mb(os.getpid()) > 5
-
-
-def test_medians_spread_and_ratios() -> None:
-    rows = [{"target": name, "rate": 0, "round": 1, "cpu_ms": cpu} for name, cpu in (("one", 1.0), ("grammy", 2.0))]
-    rows += [{"target": name, "rate": 0, "round": 2, "cpu_ms": cpu} for name, cpu in (("one", 3.0), ("grammy", 2.0))]
-    ours, peer = medians = report.summed_up(rows)
-    assert (ours["cpu_ms"], ours["cpu_ms_from"], ours["cpu_ms_to"]) == (2.0, 1.0, 3.0)
-    assert peer["cpu_ms"] == 2.0
-    assert list(report.ratios(medians)) == [{"target": "one", "peer": "grammy", "rate": 0, "cpu_ms": 1.0}]
