@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Place = tuple[str, str]
 """A conversation: token of the bot, and chat."""
+Span = tuple[float, float]
+"""From and to, in Unix seconds."""
 Acked = Mapping[Place, Sequence[int]]
 
 CHAIN = '''
@@ -55,19 +57,20 @@ class Verdict:
     disordered: list[str] = field(default_factory=list)
     strange: list[str] = field(default_factory=list)
     again: list[float] = field(default_factory=list)
-    """When something was sent another time, in Unix seconds."""
+    """For each sending beyond the first, when the first one arrived, in Unix seconds."""
 
     @property
     def clean(self) -> bool:
         """Whether nothing was lost, done twice, out of order, or said by nobody."""
         return not (self.lost or self.doubled or self.disordered or self.strange)
 
-    def check(self, stage: Stage, *, allowed_again: int = 0) -> None:
+    def check(self, stage: Stage, *, allowed_again: int = 0, faults: Sequence[Span] | None = None) -> None:
         """Record the figures.
 
         Args:
             stage: where.
             allowed_again: how many replies may arrive twice: what may have been under way at the faults.
+            faults: when something was dead or paused; whatever was sent twice must have been under way then.
         """
         stage.at_least("P1", "updates acknowledged", self.acked, 1)
         stage.none("P1", "updates lost", self.lost)
@@ -75,6 +78,9 @@ class Verdict:
         stage.none("P3", "replies out of order", self.disordered)
         stage.none("P4", "replies that nobody asked for", self.strange)
         stage.at_most("P4", "replies sent another time", len(self.again), allowed_again)
+        if faults is not None:
+            blameless = [at for at in self.again if not any(begin <= at <= end for begin, end in faults)]
+            stage.none("P4", "replies sent another time though nothing had died", [f"first sent at {at:.3f}" for at in blameless])
 
 
 def unanswered(acked: Acked, sent: Iterable[Sent]) -> int:
@@ -106,12 +112,13 @@ def compare(acked: Acked, sent: Iterable[Sent]) -> Verdict:
         sent: what reached the provider, in order.
     """
     verdict = Verdict(acked=sum(len(updates) for updates in acked.values()))
-    said: dict[Place, dict[str, None]] = defaultdict(dict)
+    said: dict[Place, dict[str, float]] = defaultdict(dict)
     for entry in sent:
         texts = said[entry.token, entry.chat]
         if entry.text in texts:
-            verdict.again.append(entry.at)
-        texts[entry.text] = None
+            verdict.again.append(texts[entry.text])
+        else:
+            texts[entry.text] = entry.at
     for place in sorted(acked.keys() | said.keys()):
         _judge_one(verdict, place, acked.get(place, ()), list(said[place]))
     return verdict

@@ -75,6 +75,7 @@ class Load:
         heapq.heapify(self._ready)
         self._parked: deque[asyncio.Future[None]] = deque()
         self._left = updates
+        self._started = 0
         self.total = updates
         self.allowed = updates
         self.count = 0
@@ -92,6 +93,11 @@ class Load:
             count: in all.
         """
         self.allowed = count
+        self._wake(AT_ONCE)
+
+    def stop(self) -> None:
+        """Deliver nothing new; `run` returns when what is under way was taken."""
+        self._left = 0
         self._wake(AT_ONCE)
 
     async def run(self) -> None:
@@ -124,13 +130,14 @@ class Load:
     async def _deliver(self, group: asyncio.TaskGroup, began: float) -> None:
         """One of the connections: deliver the oldest update of a conversation that waits for nothing."""
         while self._left:
-            started = self.total - self._left
+            started = self._started
             if not self._ready or started >= self.allowed:
                 await self._park()
                 continue
             _, index = heapq.heappop(self._ready)
             hook, chat, numbers = self._plan[index]
             self._left -= 1
+            self._started += 1
             if self._rate:
                 await asyncio.sleep(began + started / self._rate - time.monotonic())
             await self._talk(group, hook, chat, numbers.pop())
@@ -190,15 +197,35 @@ class Load:
         return False
 
 
-def delivery(hook: Hook, number: int, chat: int) -> bytes:
-    """Return the request that delivers one update, whose text is its number.
+def delivery(hook: Hook, number: int, chat: int, text: str = "") -> bytes:
+    """Return the request that delivers one update.
 
     Args:
         hook: where it goes.
         number: the update's id.
         chat: the chat's id.
+        text: of the message; by default its number.
     """
-    return post(hook.path, msgspec.json.encode(update(number, chat, f"u{number}")), (TELEGRAM_SECRET, hook.secret))
+    return post(hook.path, msgspec.json.encode(update(number, chat, text or f"u{number}")), (TELEGRAM_SECRET, hook.secret))
+
+
+async def deliver(running: Installation, number: int, chat: int, text: str) -> None:
+    """Deliver one message to the first bot.
+
+    Args:
+        running: where.
+        number: the update's id.
+        chat: the chat's id.
+        text: of the message.
+
+    Raises:
+        ConnectionError: it was not taken.
+    """
+    client = Client()
+    status, _ = await client.ask(running.ports()[0], delivery(running.hooks[0], number, chat, text))
+    client.close()
+    if status != 200:
+        raise ConnectionError(f"{text!r} was not taken: {status}")
 
 
 def _plan(chance: random.Random, hooks: Sequence[Hook], *, updates: int, conversations: int) -> list[tuple[Hook, int, list[int]]]:
