@@ -12,6 +12,7 @@ COMMANDS = {
     "run": "run:run",
     "migrate": "run:migrate",
     "doctor": "doctor:doctor",
+    "prove": "prove:prove",
     "new": "author:new",
     "dev": "author:dev",
     "test": "author:test",

@@ -74,9 +74,9 @@ def number(value: float) -> str:
     Args:
         value: what was measured.
     """
-    if value == int(value) if abs(value) < 1e15 else False:
-        return f"{int(value):,}"
-    return f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}"
+    if abs(value) >= 1_000 or float(value).is_integer():
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
 
 
 async def play(
