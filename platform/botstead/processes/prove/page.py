@@ -7,7 +7,7 @@ from html import escape
 
 from botstead.processes.prove.experiment import Figure
 from botstead.processes.prove.picture import timeline
-from botstead.processes.prove.play import Result, number
+from botstead.processes.prove.play import Result, number, wanted
 from botstead.processes.prove.promises import PROMISES
 from botstead.processes.prove.report import Run
 
@@ -19,17 +19,19 @@ STYLE = """
 *{box-sizing:border-box}
 body{margin:0 auto;max-width:60rem;padding:1rem;font:16px/1.5 system-ui,sans-serif;color:var(--ink);background:var(--paper)}
 h1{font-size:1.5rem;margin:.5rem 0}h2{font-size:1.1rem;margin:0 0 .3rem}
-section{background:var(--card);border-radius:.5rem;padding:.9rem;margin:1rem 0;overflow-wrap:anywhere}
+section{background:var(--card);border-radius:.5rem;padding:.9rem;margin:1rem 0;overflow-wrap:break-word}
 dl{display:grid;grid-template-columns:max-content 1fr;gap:.1rem .8rem;margin:.5rem 0;font-size:.9rem}
 dt{color:var(--dim)}dd{margin:0}
 table{border-collapse:collapse;width:100%;font-size:.9rem}
 td,th{padding:.25rem .5rem .25rem 0;text-align:left;vertical-align:top;border-top:1px solid var(--line)}
+td.k{white-space:nowrap}td:last-child,th:last-child{padding-right:0}
 td.n{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}
 .holds{color:var(--good);font-weight:600}.broken,.failed{color:var(--bad);font-weight:600}
 .skipped,.stopped,.unknown{color:var(--wait);font-weight:600}
 .dim{color:var(--dim);font-size:.9rem}.scroll{overflow-x:auto}svg{display:block;width:100%;min-width:36rem;height:auto}
 svg text{font:11px system-ui,sans-serif;fill:var(--dim)}svg .grid{stroke:var(--line);stroke-width:1}
 svg .fault line{stroke:var(--bad);stroke-width:1;opacity:.45}svg .fault text{fill:var(--bad)}
+svg .fault text{stroke:var(--card);stroke-width:4;paint-order:stroke}
 svg polyline{fill:none;stroke-width:1.8;stroke-linejoin:round}.acked{stroke:var(--acked)}.replied{stroke:var(--replied)}
 svg .replied{stroke-dasharray:5 3}
 .key i{display:inline-block;width:1.6rem;border-top:3px solid;vertical-align:middle;margin-right:.3rem}
@@ -71,17 +73,17 @@ def _promises(run: Run) -> Iterator[str]:
     yield "<section><h2>What was promised</h2><table>"
     for key, outcome in run.promises().items():
         style = outcome if outcome in ("holds", "broken") else "unknown"
-        yield f'<tr><td>{key}</td><td>{escape(PROMISES[key].text)}</td><td class="{style}">{outcome}</td></tr>'
+        yield f'<tr><td class="k">{key}</td><td>{escape(PROMISES[key].text)}</td><td class="{style}">{outcome}</td></tr>'
     yield "</table></section>"
 
 
 def _one(result: Result, scale: str) -> Iterator[str]:
     yield f'<section id="{escape(result.key)}"><h2>{escape(result.key)} {escape(result.title)}</h2>'
-    yield f'<p class="dim"><span class="{result.outcome}">{result.outcome}</span>, {result.seconds:.0f} s, scale {scale}'
+    told = [f"{result.seconds:.0f} s", f"scale {scale}"]
     if result.samples:
         last = result.samples[-1]
-        yield f", {number(last.acknowledged)} acknowledged, {number(last.replied)} replied"
-    yield "</p>"
+        told += [f"{number(last.acknowledged)} acknowledged", f"{number(last.replied)} replied"]
+    yield f'<p class="dim"><span class="{result.outcome}">{result.outcome}</span>, {", ".join(told)}</p>'
     if result.why:
         yield f"<p>{escape(result.why)}</p>"
     if len(result.samples) > 1:
@@ -103,7 +105,7 @@ def _figure(figure: Figure) -> str:
     word = "holds" if figure.holds else "broken"
     examples = "".join(f'<br><span class="dim">{escape(example)}</span>' for example in figure.examples)
     return (
-        f"<tr><td>{escape(figure.promise)}</td><td>{escape(figure.name)}{examples}</td>"
+        f'<tr><td class="k">{escape(figure.promise)}</td><td>{escape(figure.name)}{examples}</td>'
         f'<td class="n">{number(figure.value)} {escape(figure.unit)}</td>'
-        f'<td>{escape(figure.wanted)}</td><td class="{word}">{word}</td></tr>'
+        f'<td>{escape(wanted(figure))}</td><td class="{word}">{word}</td></tr>'
     )

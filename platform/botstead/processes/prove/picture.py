@@ -149,15 +149,16 @@ def _grid(peak: float, seconds: float, top: int) -> Iterator[str]:
 
 
 def _marks(labels: Sequence[Label], top: int) -> Iterator[str]:
+    """Return the lines first, so that no line crosses a label."""
     for label in labels:
-        room = not math.isnan(label.left)
-        y = 4 + label.row * ROW if room else top
+        y = top if math.isnan(label.left) else 4 + label.row * ROW
         yield (
             f'<g class="fault"><title>{label.moment.at:.1f} s: {escape(label.moment.what)}</title>'
-            f'<line x1="{label.x:.1f}" x2="{label.x:.1f}" y1="{y}" y2="{top + HEIGHT}"/>'
-            + (f'<text x="{label.left:.1f}" y="{y + 10}">{escape(label.text)}</text>' if room else "")
-            + "</g>"
+            f'<line x1="{label.x:.1f}" x2="{label.x:.1f}" y1="{y}" y2="{top + HEIGHT}"/></g>'
         )
+    for label in labels:
+        if not math.isnan(label.left):
+            yield f'<g class="fault"><text x="{label.left:.1f}" y="{14 + label.row * ROW}">{escape(label.text)}</text></g>'
 
 
 def _line(points: Sequence[tuple[float, float]], name: str, peak: float, seconds: float, top: int) -> str:

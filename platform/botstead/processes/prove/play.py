@@ -65,7 +65,16 @@ def written(figure: Figure) -> str:
     mark = "holds " if figure.holds else "BROKEN"
     value = number(figure.value) + (f" {figure.unit}" if figure.unit else "")
     examples = "".join(f"\n           {example}" for example in figure.examples)
-    return f"{mark} {figure.promise:>4} {figure.name}: {value} ({figure.wanted}){examples}"
+    return f"{mark} {figure.promise:>4} {figure.name}: {value} ({wanted(figure)}){examples}"
+
+
+def wanted(figure: Figure) -> str:
+    """Return what was promised, with its unit.
+
+    Args:
+        figure: to write.
+    """
+    return f"{figure.wanted} {figure.unit}" if figure.unit and figure.wanted[-1:].isdigit() else figure.wanted
 
 
 def number(value: float) -> str:
