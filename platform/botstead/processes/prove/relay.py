@@ -49,7 +49,7 @@ class _End(asyncio.Protocol):
         else:
             self._other.say(data)
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, _exc: Exception | None) -> None:
         self._ends.discard(self)
         if self._opening is not None:
             self._opening.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,14 +27,15 @@ class PostgresServer(Slot):
             data: folder that its own folder is in.
             log: where its output goes.
             options: more settings, each as "name=value".
-            wrap: command words put in front.
+            wrap: command words put in front; they run as the server's account, which is not always ours.
         """
         data.mkdir(exist_ok=True)
         port = data_folder.free_ports(1)[0]
         cluster = postgres.prepare(data, port=port)
         program = cluster.program()
         words = tuple(word for option in (*OPTIONS, *options) for word in ("-c", option))
-        super().__init__(msgspec.structs.replace(program, command=program.command + words), log=log, wrap=wrap, port=port)
+        front = (shutil.which(wrap[0]) or wrap[0], *wrap[1:]) if wrap else ()
+        super().__init__(msgspec.structs.replace(program, command=(*front, *program.command, *words)), log=log, port=port)
         self.dsn = cluster.dsn
         self.data = cluster.folder
 
