@@ -51,13 +51,14 @@ async def _struck(stage: Stage, counts: Counts, *, updates: int) -> None:
             group.create_task(strikes.run(counts))
         stage.note(f"{load.count} acknowledged in {load.deliveries} deliveries; not taken: {dict(load.refused)}")
         ended = time.monotonic()
-        await running.settle(load, seconds=DRAIN_SECONDS)
+        drain = DRAIN_SECONDS if stage.full else DRAIN_SECONDS / 3
+        await running.settle(load, seconds=drain)
         drained = time.monotonic() - ended
         verdict = judge(load, running)
         verdict.check(stage, allowed_again=UNDER_WAY * len(BOTS) * strikes.workers, faults=strikes.spans)
         stage.at_least("P1", "updates taken", verdict.acked, updates)
         stage.none("P6", "answers other than 200 and 503", load.wrong)
-        stage.at_most("P4", "time to answer what was left", drained, DRAIN_SECONDS, unit="s")
+        stage.at_most("P4", "time to answer what was left", drained, drain, unit="s")
         if counts.crashes or counts.restarts:
             longest = max(strikes.returns)
             stage.at_most("P9", "from Postgres's return to the next acknowledgement", longest, RETURN_SECONDS, unit="s")
