@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
@@ -37,13 +38,14 @@ class Wanted(NamedTuple):
     processes: str
     through_edge: bool
     peers: bool
+    write: bool
 
 
 class Measured(NamedTuple):
     """What a part found: everything for programs, and sections of text and tables by their markers."""
 
     document: Mapping[str, Any]
-    tables: Mapping[str, Sequence[str | report.Table]]
+    tables: Mapping[tuple[Path, str], Sequence[str | report.Table]]
 
 
 @click.command()
@@ -64,7 +66,7 @@ class Measured(NamedTuple):
 @click.option("--write", is_flag=True, help="Also put the tables into tests/bench/README.md.")
 def bench(*, parts: Sequence[str], everything: bool, count: int, rates: Sequence[float], seconds: float, **options: Any) -> None:
     """Measure the appliance on scratch data."""
-    keep_running, as_json, write = (options.pop(name) for name in ("keep_running", "as_json", "write"))
+    keep_running, as_json = (options.pop(name) for name in ("keep_running", "as_json"))
     phases = [(max(1, round(rate * seconds)) if rate else count, rate) for rate in rates]
     wanted = Wanted(phases=phases, **options)
     if keep_running:
@@ -76,12 +78,12 @@ def bench(*, parts: Sequence[str], everything: bool, count: int, rates: Sequence
         found = _MEASURE[part](wanted)
         about = report.heading(seed=wanted.seed, rounds=wanted.rounds)
         document[part] = found.document
-        for marker, pieces in found.tables.items():
+        for (page, marker), pieces in found.tables.items():
             if not as_json:
                 click.echo("\n" + "\n\n".join(piece if isinstance(piece, str) else report.text(piece) for piece in pieces))
-            if write:
+            if wanted.write:
                 body = [piece if isinstance(piece, str) else report.markdown(piece) for piece in (about, *pieces)]
-                report.write(marker, "\n\n".join(body))
+                report.write(marker, "\n\n".join(body), file=page)
     click.echo(json.dumps(document, indent=2) if as_json else "\n" + about)
 
 
@@ -97,24 +99,26 @@ def _echo(wanted: Wanted) -> Measured:
                         rows.append({"round": number + 1, **row})
     medians = report.summed_up(rows)
     document = {"rows": rows, "medians": medians, "ratios": list(report.ratios(medians))}
-    return Measured(document, {"echo": (report.losses(medians), report.echo_table(medians), report.roles_table(medians))})
+    return Measured(
+        document, {(report.README, "echo"): (report.losses(medians), report.echo_table(medians), report.roles_table(medians))}
+    )
 
 
 def _rest(wanted: Wanted) -> Measured:
     rows = rested(rounds=wanted.rounds)
-    return Measured({"rows": rows}, {"rest": [report.figure_table(rows, "target", "what")]})
+    return Measured({"rows": rows}, {(report.README, "rest"): [report.figure_table(rows, "target", "what")]})
 
 
 def _scrape(wanted: Wanted) -> Measured:
     with server() as postgres:
         rows = scraped(postgres, rounds=wanted.rounds, seed=wanted.seed)
-    return Measured({"rows": rows}, {"scrape": [report.figure_table(rows, "bots", "what")]})
+    return Measured({"rows": rows}, {(report.README, "scrape"): [report.figure_table(rows, "bots", "what")]})
 
 
 def _search(wanted: Wanted) -> Measured:
     with server() as postgres:
         rows = list(searched(postgres, rounds=wanted.rounds, seed=wanted.seed))
-    return Measured({"rows": rows}, {"search": [report.search_table(rows)]})
+    return Measured({"rows": rows}, {(report.README, "search"): [report.search_table(rows)]})
 
 
 def _growth(wanted: Wanted) -> Measured:
@@ -124,10 +128,15 @@ def _growth(wanted: Wanted) -> Measured:
             click.echo(f"growth: {row['axis']} {row['at']:,} measured", err=True)
             rows.append(row)
     held, known = list(foretold(rows)), figures(rows)
-    PICTURE.write_text(plotted(rows))
+    if wanted.write:
+        PICTURE.write_text(plotted(rows))
     document = {"rows": rows, "model": known, "held": held}
-    constants = [["", ""], *([name, f"{value:.4g}"] for name, value in known.items())]
-    return Measured(document, {"growth": [report.growth_table(rows)], "model": [constants, report.held_table(held)]})
+    constants: report.Table = [["figure", ""], *([name, f"{value:.4g}"] for name, value in known.items())]
+    tables = {
+        (report.README, "growth"): [report.growth_table(rows)],
+        (report.PLATFORM, "scale"): [constants, report.held_table(held)],
+    }
+    return Measured(document, tables)
 
 
 _MEASURE: Mapping[str, Callable[[Wanted], Measured]] = {

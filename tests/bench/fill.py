@@ -41,17 +41,21 @@ def fill(server: Server, *, first: int, rows: int, chats: int, seed: int = 1) ->
     bot, channel = server.run("SELECT bot, id FROM channel ORDER BY id DESC LIMIT 1", database=DATABASE).split("|")
     for part in range(rows // PART_ROWS + 1):
         server.run(f"SELECT setval('message_id', greatest(1, {part * PART_ROWS}))", "SELECT extend_message()", database=DATABASE)
+    # Until the end the parts look open, so that the scheduler does not index what is still being vacuumed.
+    server.run(f"SELECT setval('message_id', {max(1, first)})", database=DATABASE)
 
     def add(start: int) -> None:
         last = min(start + PART_ROWS, rows + 1) - 1
         where = {"bot": bot, "channel": channel, "chats": chats, "first": max(start, first + 1), "last": last}
         setup = ("SET synchronous_commit = off", f"SELECT setseed({(seed * 7919 + start // PART_ROWS) % 1000 / 1000})")
         server.run(*setup, *(text.format(**where) for text in (_MESSAGES, _SEEN, _DELIVERY)), database=DATABASE)
+        if last == start + PART_ROWS - 1:  # a young part has no statistics in real life either
+            server.run(f"VACUUM (ANALYZE) message_{start // PART_ROWS}", database=DATABASE)
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(add, range(first - first % PART_ROWS, rows + 1, PART_ROWS)))
-    server.run(f"SELECT setval('message_id', {rows})", "VACUUM (ANALYZE) message", "VACUUM (ANALYZE) seen", database=DATABASE)
-    server.run("VACUUM (ANALYZE) delivery", "CHECKPOINT", database=DATABASE)
+    server.run("VACUUM (ANALYZE) seen", "VACUUM (ANALYZE) delivery", database=DATABASE)
+    server.run(f"SELECT setval('message_id', {rows})", "CHECKPOINT", database=DATABASE)
 
 
 def know(server: Server, chats: int) -> None:

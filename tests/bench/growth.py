@@ -18,6 +18,7 @@ from tests.bench.targets import DATABASE, Target, free_port, one
 BOTS = (1, 10, 100, 1_000)
 CONVERSATIONS = (1_000, 10_000, 100_000, 1_000_000)
 HISTORY = (0, 1_000_000, 10_000_000)
+AXES = ("bots", "conversations", "history", "rates")
 RATES = (50.0, 100.0, 300.0, 600.0, 1_200.0, 2_400.0)
 FITTED = (100.0, 600.0)
 """Rates that the model knows; the others test it."""
@@ -30,24 +31,28 @@ _WORDS = "SELECT coalesce(sum(pg_relation_size(c.oid)), 0) FROM pg_class c WHERE
 _HISTORY = "SELECT coalesce(sum(reltuples), 0)::bigint FROM pg_class WHERE relname ~ '^message_[0-9]+$' AND reltuples > 0"
 
 
-def grown(server: Server, *, rounds: int, seed: int, largest: int = 10**9) -> Iterator[Row]:
+def grown(server: Server, *, rounds: int, seed: int, axes: Sequence[str] = AXES) -> Iterator[Row]:
     """Measure one axis after the other.
 
     Args:
         server: the Postgres to use.
         rounds: how often each point is measured, on one start of the appliance.
         seed: order of chats, and words of the history.
-        largest: leave out points beyond this; for a quick look.
+        axes: which, of `AXES`.
     """
-    yield from _bots(server, [count for count in BOTS if count <= largest], rounds=rounds, seed=seed)
-    yield from _conversations(server, [count for count in CONVERSATIONS if count <= largest], rounds=rounds, seed=seed)
-    yield from _history(server, [rows for rows in HISTORY if rows <= largest], rounds=rounds, seed=seed)
-    yield from _rates(server, rounds=rounds, seed=seed)
+    if "bots" in axes:
+        yield from _bots(server, rounds=rounds, seed=seed)
+    if "conversations" in axes:
+        yield from _conversations(server, rounds=rounds, seed=seed)
+    if "history" in axes:
+        yield from _history(server, rounds=rounds, seed=seed)
+    if "rates" in axes:
+        yield from _rates(server, rounds=rounds, seed=seed)
     server.drop(DATABASE)
 
 
-def _bots(server: Server, counts: Sequence[int], *, rounds: int, seed: int) -> Iterator[Row]:
-    for count in counts:
+def _bots(server: Server, *, rounds: int, seed: int) -> Iterator[Row]:
+    for count in BOTS:
         api_port, began = free_port(), time.monotonic()
         with one(api_port, server, bots=[f"echo-{number}" for number in range(count)]) as target:
             started = time.monotonic() - began
@@ -55,16 +60,16 @@ def _bots(server: Server, counts: Sequence[int], *, rounds: int, seed: int) -> I
             yield {**row, "start_s": started}
 
 
-def _conversations(server: Server, counts: Sequence[int], *, rounds: int, seed: int) -> Iterator[Row]:
-    for count in counts:
+def _conversations(server: Server, *, rounds: int, seed: int) -> Iterator[Row]:
+    for count in CONVERSATIONS:
         api_port = free_port()
         with one(api_port, server) as target:
             know(server, count)
             yield _point(server, target, api_port, "conversations", count, rounds=rounds, seed=seed, chats=count)
 
 
-def _history(server: Server, counts: Sequence[int], *, rounds: int, seed: int) -> Iterator[Row]:
-    for rows in counts:
+def _history(server: Server, *, rounds: int, seed: int) -> Iterator[Row]:
+    for rows in HISTORY:
         api_port = free_port()
         with one(api_port, server) as target:
             if rows:

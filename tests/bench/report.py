@@ -15,6 +15,7 @@ from tests.bench.echo import Row
 
 ROOT = Path(__file__).parents[2]
 README = Path(__file__).with_name("README.md")
+PLATFORM = ROOT / "platform" / "README.md"
 OURS = ("one", "split")
 RATIOS = ("cpu_ms", "replies_per_s", "ack_p50_ms", "ack_p99_ms", "reply_p50_ms", "reply_p99_ms", "memory_mb")
 SHOWN = {

@@ -19,7 +19,7 @@ from tests.bench.targets import DATABASE, Api, free_port, hook, one_process, own
 
 SIZES = (1_000_000, 5_000_000)
 CHATS = 10_000
-ASKED = 60
+ASKED = 40
 INDEX_SECONDS = 600.0
 
 
