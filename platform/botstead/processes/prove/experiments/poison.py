@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 CONVERSATIONS = 50
 RATE = 60.0
-CALM_SECONDS = 2.0
+CALM_SECONDS = 1.0
 """Seconds of load without poison, for comparison."""
 FLOOR = 0.25
 """Seconds below which a reply counts as prompt, whatever it took without poison."""
