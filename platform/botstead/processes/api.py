@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from importlib.metadata import version
 
 import uvicorn
-from litestar import Litestar
 
 from botstead.channels.registry import kinds
 from botstead.core.messages import Event, Health
@@ -25,7 +24,7 @@ from botstead.web.chat.deps import ChatDeps
 from botstead.web.chat.routes import chat_routes
 from botstead.web.deps import AppDeps
 from botstead.web.health import Probes
-from botstead.web.hooks import HookDeps, hook_routes
+from botstead.web.hooks import HookDeps, Hooks
 
 KEEP_ALIVE = 75
 """Seconds that an idle connection of the edge is kept; longer than the edge keeps it, so that the edge closes first."""
@@ -82,7 +81,7 @@ class Api:
         self._server = _Server(config)
         self._serving: asyncio.Task[object] | None = None
 
-    def _app(self) -> Litestar:
+    def _app(self) -> Hooks:
         foundation, settings = self._foundation, self._foundation.settings
         hooks = HookDeps(
             find=foundation.directory.find,
@@ -98,7 +97,7 @@ class Api:
             wake=foundation.wake,
             draining=self._draining,
         )
-        return create_app(
+        app = create_app(
             AppDeps(
                 registry=foundation.registry,
                 keys=foundation.keys,
@@ -111,9 +110,10 @@ class Api:
                 accept_one=self.inbox.accept_one,
                 public_url=settings.public_url.rstrip("/"),
                 body_limit=settings.body_limit,
-                public=[*hook_routes(hooks), *chat_routes(chat)],
+                public=chat_routes(chat),
             )
         )
+        return Hooks(hooks, otherwise=app)
 
     async def start(self) -> None:
         """Make the operator's key at first start, then serve."""

@@ -38,7 +38,7 @@ class AppDeps:
         accept_one: the door to the inbox.
         public_url: the address that providers reach, without a slash at its end, or "".
         body_limit: the largest request body, in bytes.
-        public: route handlers for strangers (hooks, chat).
+        public: route handlers for strangers (the chat page).
         extra: route handlers that declare their scope themselves.
         middleware: around every request, outermost first.
     """

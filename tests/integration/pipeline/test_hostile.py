@@ -13,7 +13,7 @@ from litestar import Litestar
 
 from botstead.channels.registry import kinds
 from botstead.core.ports import Effects, Prepared
-from botstead.web.hooks import HookDeps, hook_routes
+from botstead.web.hooks import HookDeps, Hooks
 from tests.integration.pipeline.road import on_road
 
 SECRET = b"k" * 32
@@ -101,7 +101,7 @@ def test_no_bytes_are_our_fault_and_what_is_taken_can_be_handled(postgres_dsn, k
             """No conversation moves here."""
 
         deps = HookDeps(find=road.directory.find, kinds=kinds(), accept=road.inbox.accept, moved=unmoved, body_limit=1_048_576)
-        app = Litestar(hook_routes(deps), openapi_config=None)
+        app = Hooks(deps, otherwise=Litestar(openapi_config=None))
         path, statuses = f"/hooks/{account.public_id}", {}
         for index, (name, body) in enumerate(HOSTILE.items()):
             statuses[name] = await post(app, path, body, sign(body, f"m{index}"))

@@ -6,15 +6,22 @@ import asyncio
 
 import msgspec
 import pytest
-from litestar import Litestar
+from litestar import Litestar, get
 
 from botstead.core.errors import Rejected, TooMany, Unavailable, Unreadable
 from botstead.core.messages import Answer, Event, Kind, Parsed
 from botstead.core.ports import Account
-from botstead.web.hooks import MOST_EVENTS, HookDeps, hook_routes
+from botstead.web.hooks import MOST_EVENTS, HookDeps, Hooks
 
 ACCOUNT = Account(id=1, public_id="ch1", kind="plain", bot=1, bot_name="echo")
 SIGNED = ((b"x-key", b"right"),)
+
+
+@get("/elsewhere")
+async def elsewhere() -> str:
+    """Answer what is no delivery."""
+    await asyncio.sleep(0)
+    return "here"
 
 
 class Plain:
@@ -59,9 +66,9 @@ class Door:
     async def note_move(self, account, event):
         self.moved.append((event, len(self.kept)))
 
-    def app(self, *, limit: int = 1_000_000) -> Litestar:
+    def app(self, *, limit: int = 1_000_000) -> Hooks:
         deps = HookDeps(find=self.find, kinds={"plain": self.kind}, accept=self.accept, moved=self.note_move, body_limit=limit)
-        return Litestar(hook_routes(deps), openapi_config=None)
+        return Hooks(deps, otherwise=Litestar([elsewhere], openapi_config=None))
 
 
 def call(app, body=b"[]", *, path="/hooks/ch1", headers=SIGNED, method="POST", chunk=65_536, hang_up=False):
@@ -221,3 +228,8 @@ def test_a_client_that_hangs_up_is_no_fault_of_ours():
     door = Door(ACCOUNT)
     assert call(door.app(), hang_up=True)[0] < 500
     assert door.kept == []
+
+
+@pytest.mark.parametrize(("path", "status"), [("/elsewhere", 200), ("/hooksmith", 404), ("/hooks", 404)])
+def test_what_is_no_delivery_is_handed_on(path, status):
+    assert call(Door(ACCOUNT).app(), b"", path=path, method="GET")[0] == status
