@@ -1,0 +1,205 @@
+"""Faults put into the platform on purpose, each against one promise, and the experiment that has to notice.
+
+A text must occur exactly once in its file. Keep it short and about the guarantee itself, so that other changes do not touch it.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+ROAD = "store/sql/road.sql"
+
+
+class Edit(msgspec.Struct, frozen=True):
+    """One replacement.
+
+    Args:
+        file: in the package.
+        old: text that is there once.
+        new: text in its place.
+    """
+
+    file: str
+    old: str
+    new: str
+
+
+class Mutation(msgspec.Struct, frozen=True):
+    """One fault.
+
+    Args:
+        name: stable short name.
+        promise: key of what it breaks.
+        experiment: key of the one that has to notice, at scale small.
+        why: what it does, in words.
+        edits: how.
+    """
+
+    name: str
+    promise: str
+    experiment: str
+    why: str
+    edits: tuple[Edit, ...]
+
+
+MUTATIONS = (
+    Mutation(
+        "acknowledged-before-commit",
+        "P1",
+        "E1",
+        "a delivery is acknowledged while its commit is still under way",
+        (
+            Edit(
+                "pipeline/inbox.py",
+                "            return await self._commit(rows)\n",
+                "            self.__dict__.setdefault('early', []).append(asyncio.create_task(self._commit(rows)))\n"
+                "            return [1] * len(rows)\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "dedup-dropped",
+        "P2",
+        "E21",
+        "what was delivered before is kept again",
+        (Edit(ROAD, "SELECT new.* FROM new JOIN fresh USING (channel, key)", "SELECT new.* FROM new"),),
+    ),
+    Mutation(
+        "read-after-last-seen",
+        "P1",
+        "E1",
+        "rows are read by «id greater than the last one seen», though ids do not become visible in order",
+        (
+            Edit(
+                "pipeline/worker.py",
+                "            await self._add(fresh)\n",
+                "            seen = self.__dict__.get('seen', 0)\n"
+                "            self.__dict__['seen'] = max([seen, *(row.id for row in rows)])\n"
+                "            await self._add([row for row in fresh if row.id > seen])\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "marked-before-sent",
+        "P1",
+        "E1",
+        "a reply is marked as sent before it is sent",
+        (
+            Edit(
+                "pipeline/delivery.py",
+                "            receipt = await kind.deliver(item.sending, account, self._egress)\n",
+                "            self._mark(Mark(item.partition, item.id, Outcome.SENT, '', '', '', item.attempts))\n"
+                "            await asyncio.sleep(0.1)\n"
+                "            receipt = await kind.deliver(item.sending, account, self._egress)\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "replies-in-memory-only",
+        "P1",
+        "E1",
+        "replies are sent from memory and never stand in the outbox",
+        (Edit(ROAD, "SELECT partition, id FROM replies\n", "SELECT partition, id FROM replies WHERE false\n"),),
+    ),
+    Mutation(
+        "replies-out-of-order",
+        "P3",
+        "E1",
+        "the newest reply of a conversation goes out first",
+        (
+            Edit(
+                "pipeline/delivery.py",
+                "lane.outgoing.insert(place, outgoing)",
+                "lane.outgoing.insert(int(lane.sending), outgoing)",
+            ),
+        ),
+    ),
+    Mutation(
+        "state-forgotten",
+        "P2",
+        "E1",
+        "a conversation's state is read back older than it was written",
+        (
+            Edit(
+                ROAD,
+                "SELECT bot, conversation, version, state FROM wanted",
+                "SELECT bot, conversation, version, state FROM wanted WHERE version = 1",
+            ),
+        ),
+    ),
+    Mutation(
+        "dead-never-buried",
+        "P7",
+        "E12",
+        "nobody notices that a worker's lease has ended",
+        (Edit(ROAD, "lease_until < clock_timestamp() AS expired", "false AS expired"),),
+    ),
+    Mutation(
+        "no-suspects",
+        "P5",
+        "E20",
+        "a message that took its process down runs again like any other",
+        (Edit("pipeline/worker.py", "            if suspects:\n", "            if suspects and not suspects:\n"),),
+    ),
+    Mutation(
+        "replayed-again",
+        "P5",
+        "E20",
+        "a dead letter that was replayed may be replayed again",
+        (
+            Edit(
+                "store/sql/letters.sql",
+                "SET replayed_at = clock_timestamp() FROM mine",
+                "SET replayed_at = NULL FROM mine",
+            ),
+        ),
+    ),
+    Mutation(
+        "valkey-is-the-truth",
+        "P10",
+        "E5",
+        "workers read when Valkey rings, and only then",
+        (Edit("pipeline/worker.py", "within(POLL_EVERY, self._something)", "within(3_600, self._something)"),),
+    ),
+    Mutation(
+        "keys-forgotten-early",
+        "P13",
+        "E14",
+        "dedup keys are dropped while a provider may still deliver again",
+        (Edit(ROAD, "make_interval(days => $1)", "make_interval(days => $1 - 5)"),),
+    ),
+    Mutation(
+        "signature-unchecked",
+        "P17",
+        "E26",
+        "a delivery with the wrong secret is believed",
+        (Edit("channels/telegram/verify.py", "if not any(matches):", "if not matches:"),),
+    ),
+    Mutation(
+        "old-signature-believed",
+        "P17",
+        "E27",
+        "a signed delivery is believed however old it is",
+        (Edit("runtime/signatures.py", "TOLERANCE: Final = 300.0", "TOLERANCE: Final = 3e9"),),
+    ),
+    Mutation(
+        "edge-answers-200",
+        "P17",
+        "E18",
+        "the edge answers what it refuses with success",
+        (
+            Edit(
+                "processes/embedded/edge.py",
+                '"static_response", "status_code": status',
+                '"static_response", "status_code": "200"',
+            ),
+        ),
+    ),
+    Mutation(
+        "no-drain",
+        "P12",
+        "E15",
+        "an API process that is to stop closes its door before the edge knows",
+        (Edit("processes/api.py", "await asyncio.sleep(self._foundation.settings.drain_seconds)", "await asyncio.sleep(0)"),),
+    ),
+)
