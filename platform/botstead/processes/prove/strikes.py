@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 AHEAD = 200
 """Updates that may be acknowledged while the next fault is being prepared."""
-BEFORE = 3.0
+BEFORE = 1.0
 """Seconds before a fault in which what was sent may not have been recorded yet."""
 AFTER = 1.0
 """Seconds after its end, for what was under way in the network."""
+SENDING = ("worker", "postgres")
+"""Who sends, and who remembers that it was sent. The death of any other excuses nothing."""
 MARGIN = 100
 """Updates at the beginning and the end that see no new fault."""
 
@@ -93,9 +95,10 @@ class Strikes:
         return self._running.slots[self._stage.chance.choice(sorted(free))]
 
     def _strikes(self, slot: Slot, began: float) -> None:
-        """Remember a fault that has ended now."""
-        self.workers += slot.role in ("worker", "postgres")
-        self.spans.append((began - BEFORE, time.time() + AFTER))
+        """Remember a fault that has ended now, if it can excuse that something was sent twice."""
+        if slot.role in SENDING:
+            self.workers += 1
+            self.spans.append((began - BEFORE, time.time() + AFTER))
 
     async def _kill(self) -> None:
         slot = self._victim()

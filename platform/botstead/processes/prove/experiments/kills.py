@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 BOTS = {f"chain-{number}": CHAIN for number in (1, 2, 3)}
 CONVERSATIONS = 300
-LEASE_SECONDS = 3.0
+LEASE_SECONDS = {"small": 2.0, "full": 3.0}
 UNDER_WAY = 64
 """Sends that a worker may have under way at a channel when it dies: each of them may arrive twice."""
 DRAIN_SECONDS = 60.0
@@ -41,7 +41,7 @@ async def kills_with_postgres(stage: Stage) -> None:
 
 
 async def _struck(stage: Stage, counts: Counts, *, updates: int) -> None:
-    lease = LEASE_SECONDS if stage.full else LEASE_SECONDS / 2
+    lease = LEASE_SECONDS[stage.scale]
     settings = {"lease_seconds": f"{lease:g}"}
     async with installation(stage, api=2, worker=2, scheduler=1, bots=BOTS, settings=settings) as running:
         load = Load(stage, running, updates=updates, conversations=CONVERSATIONS)
