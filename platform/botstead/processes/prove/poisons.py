@@ -49,7 +49,7 @@ OWN = 'own_process = true\nmemory = "256MB"\ndeadline = 2\n'
 SHARED = "deadline = 2\n"
 EVERY = ("abort", "kill", "exit", "dig", "shout", "spin", "hoard")
 """What a message can say; spinning and hoarding take longest."""
-QUICK = ("abort", "kill")
+QUICK = ("abort",)
 
 
 def write(folder: Path, sources: dict[str, str], *, mended: Path) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from botstead.processes.prove.stage import Stage
 
 CONVERSATIONS = 50
+PROBED = 20
+"""Conversations of the bot that is timed; a tenth of each in a small experiment."""
 RATE = 60.0
 CALM_SECONDS = 1.0
 """Seconds of load without poison, for comparison."""
@@ -32,7 +34,7 @@ FLOOR = 0.25
 PROBE_EVERY = 0.03
 FAILURES = 5
 RESTARTS = 3
-PARKED_SECONDS = 60.0
+PARKED_SECONDS = 45.0
 UNDER_WAY = 64
 LEASE = 1.5
 
@@ -46,7 +48,14 @@ async def poisonous(stage: Stage) -> None:
     names = dict.fromkeys(("chain", "probe", "own", "shared"), "")
     async with installation(stage, api=1, worker=2, settings=settings, bots=names) as running:
         played = _Poison(running, poisons.EVERY if stage.full else poisons.QUICK)
-        load = Load(stage, running, updates=1_000_000, conversations=CONVERSATIONS, rate=RATE, bots=("chain",))
+        load = Load(
+            stage,
+            running,
+            updates=1_000_000,
+            conversations=CONVERSATIONS if stage.full else CONVERSATIONS // 10,
+            rate=RATE,
+            bots=("chain",),
+        )
         async with asyncio.TaskGroup() as group:
             group.create_task(load.run())
             probing = group.create_task(played.probe())
@@ -71,6 +80,7 @@ class _Poison:
         self.hooks = {hook.bot: hook for hook in running.hooks}
         self._client = Client()
         self._number = 0
+        self._probed = PROBED if running.stage.full else PROBED // 10
         self._asked: dict[str, float] = {}
         self._innocent: list[str] = []
 
@@ -111,7 +121,7 @@ class _Poison:
         while True:
             text = f"p{self._number + 1}"
             self._asked[text] = time.time()
-            await self._deliver(self.hooks["probe"], 500 + self._number % 20, text)
+            await self._deliver(self.hooks["probe"], 500 + self._number % self._probed, text)
             await asyncio.sleep(PROBE_EVERY)
 
     async def _swallow(self, bot: str) -> None:
