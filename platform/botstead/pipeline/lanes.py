@@ -152,7 +152,8 @@ class Lanes:
                 row = lane.waiting.pop()
                 self.known.discard(row.id)
                 self._in_memory[row.bot] -= 1
-            lane.state = None
+            if not lane.running:  # a run that was taken may not have read it yet, and its outcome still counts
+                lane.state = None
             if lane.empty:
                 del self._lanes[lane.conversation]
 

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from botstead.pipeline import lanes as lanes_module
 from botstead.pipeline.lanes import Lane, Lanes
-from botstead.store.road import Pending
+from botstead.store.road import Pending, State
 
 
 def row(number: int, conversation: str = "1.c", *, bot: int = 1, partition: int = 0) -> Pending:
@@ -32,6 +32,18 @@ def test_a_conversation_runs_one_at_a_time_and_in_order():
     assert done == [1, 2, 3]
     assert lanes.unanswered == 0
     assert lanes.ready_bots() == []
+
+
+def test_a_run_that_was_taken_still_finds_the_state_when_its_partition_is_given_away():
+    lanes = Lanes()
+    lane = lanes.add(row(1))
+    lane.learn(State(1, lane.conversation, 23, '{"seq": 23}'))
+    assert lanes.take(1) is lane
+    lanes.drop({0})  # before the run has begun: it was only scheduled
+    assert (lane.state, lane.version) == ('{"seq": 23}', 23), "a run without it would overwrite it with an empty one"
+    lanes.finished(lane, lane.waiting[0])
+    lanes.drop({0})
+    assert lanes.lane(0, 1, lane.conversation).state is None, "the next owner may have changed it"
 
 
 def test_a_failed_head_stays_the_head():
