@@ -142,10 +142,11 @@ def foretold(rows: Sequence[Row]) -> Iterator[Row]:
     for smaller, larger in pairwise(history):
         times = larger["at"] / smaller["at"]
         yield _held(f"disk of {larger['at']:,} rows, GB", smaller["disk_gb"] * times, larger["disk_gb"])
-    written = [row for row in rows if row["axis"] == "conversations"]
-    for row in written[1:]:
-        expected = written[0]["bytes_a_message"] * row["messages"] / 1e6
-        yield _held(f"disk of {row['messages']:,} echoed messages, MB", expected, row["bytes_a_message"] * row["messages"] / 1e6)
+    written = [row for row in rows if row["axis"] in ("bots", "conversations")]
+    if len(written) > 1:
+        first, last = written[0], max(written, key=lambda row: row["at"])
+        expected, seen = (row["bytes_a_message"] * last["messages"] / 1e6 for row in (first, last))
+        yield _held(f"disk of {last['messages']:,} messages in {last['at']:,} conversations, MB", expected, seen)
 
 
 def _held(what: str, model: float, seen: float) -> Row:

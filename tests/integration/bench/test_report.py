@@ -80,7 +80,7 @@ def test_the_model_knows_two_rates_and_is_held_against_the_others() -> None:
         "cores at 2400 messages/s",
         "memory with 10 bots, MB",
         "disk of 10,000,000 rows, GB",
-        "disk of 1,000 echoed messages, MB",
+        "disk of 1,000 messages in 10,000 conversations, MB",
     ]
     assert all(abs(row["off"]) < 0.01 for row in held)
     known = growth.figures(rows)
