@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -66,6 +67,7 @@ class Measured(NamedTuple):
 @click.option("--write", is_flag=True, help="Also put the tables into tests/bench/README.md.")
 def bench(*, parts: Sequence[str], everything: bool, count: int, rates: Sequence[float], seconds: float, **options: Any) -> None:
     """Measure the appliance on scratch data."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that servers and scratch folders go, too
     keep_running, as_json = (options.pop(name) for name in ("keep_running", "as_json"))
     phases = [(max(1, round(rate * seconds)) if rate else count, rate) for rate in rates]
     wanted = Wanted(phases=phases, **options)
