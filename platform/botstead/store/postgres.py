@@ -208,6 +208,11 @@ class VersionConflict(BotsteadError):
     retry = "later"
 
 
+BY_INDEX = {"enable_seqscan": "off"}
+"""For connections that keep their plans and look rows up by index: a plan made while a table was nearly empty would read
+all of it, for every message, until the next analysis."""
+
+
 class Held:
     """One connection kept for one loop, reopened when it broke. Never share it between tasks."""
 
@@ -221,7 +226,7 @@ class Held:
         """
         self._dsn = dsn
         self._application = application
-        self._overrides = overrides
+        self._overrides = {**BY_INDEX, **(overrides or {})}
         self._connection: asyncpg.Connection | None = None
         self.generation = 0
         """Rises whenever a new connection replaces a broken one: whoever cached answers must read again."""
