@@ -82,6 +82,8 @@ class Load:
         self.deliveries = 0
         self.acked: dict[Place, list[int]] = defaultdict(list)
         self.ack_seconds: list[float] = []
+        self.delivered: dict[tuple[str, str, str], float] = {}
+        """When each was delivered the first time, in Unix seconds, by token, chat and text."""
         self.refused: Counter[str] = Counter()
         self.wrong: list[str] = []
         """Answers other than 200 and 503."""
@@ -160,6 +162,7 @@ class Load:
         kind = self._random.choice(("at once", "late", "together")) if self._random.random() < self._duplicates else ""
         together = asyncio.create_task(self._insist(asked)) if kind == "together" else None
         began = time.monotonic()
+        self.delivered[hook.token, str(chat), f"u{number}"] = time.time()
         await self._insist(asked)
         self.ack_seconds.append(time.monotonic() - began)
         if together is not None:
