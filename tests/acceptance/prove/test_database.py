@@ -1,0 +1,16 @@
+"""Postgres without a free connection, with rows that others lock, or with a snapshot that others keep open."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.acceptance.prove.plays import holds
+
+
+@pytest.mark.xfail(strict=True, reason="Behind a table that is locked, deliveries wait in line for longer than five seconds.")
+def test_without_connections_or_behind_locks_who_delivers_is_told_to_come_again():
+    holds("E8")
+
+
+def test_a_transaction_left_open_makes_no_reply_slow():
+    holds("E9")
