@@ -195,11 +195,4 @@ MUTATIONS = (
             ),
         ),
     ),
-    Mutation(
-        "no-drain",
-        "P12",
-        "E15",
-        "an API process that is to stop closes its door before the edge knows",
-        (Edit("processes/api.py", "await asyncio.sleep(self._foundation.settings.drain_seconds)", "await asyncio.sleep(0)"),),
-    ),
 )
