@@ -118,14 +118,8 @@ MUTATIONS = (
         "state-forgotten",
         "P2",
         "E1",
-        "a conversation's state is read back older than it was written",
-        (
-            Edit(
-                ROAD,
-                "SELECT bot, conversation, version, state FROM wanted",
-                "SELECT bot, conversation, version, state FROM wanted WHERE version = 1",
-            ),
-        ),
+        "of a conversation's states only the first one is kept, and what is in memory hides it until somebody dies",
+        (Edit(ROAD, "SET version = excluded.version, state = excluded.state", "SET version = excluded.version"),),
     ),
     Mutation(
         "dead-never-buried",
