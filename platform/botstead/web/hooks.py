@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 
 import msgspec
+from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from botstead.core.errors import BotsteadError, Rejected, TooLarge
@@ -64,7 +65,7 @@ class Hooks:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection, as ASGI asks for it."""
-        if scope["type"] == "http" and scope["path"].startswith(PREFIX):
+        if scope["type"] == ScopeType.HTTP and scope["path"].startswith(PREFIX):
             await self._deliver(scope, receive, send)
         else:
             await self._otherwise(scope, receive, send)
