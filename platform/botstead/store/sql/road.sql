@@ -180,9 +180,10 @@ UPDATE worker SET lease_until = clock_timestamp() + make_interval(secs => $2) WH
 SELECT id, name, lease_until < clock_timestamp() AS expired FROM worker ORDER BY id;
 
 -- name: bury
--- Bury the expired; never within one lease of a Postgres start, when everybody's renewals are late.
+-- Bury the expired; never within one lease of a Postgres start, when everybody's renewals are late. A start that lies in the
+-- future tells of a clock that was set back, and protects nobody.
 DELETE FROM worker WHERE id IN (
-    SELECT id FROM worker WHERE lease_until < clock_timestamp() AND pg_postmaster_start_time() < clock_timestamp() - make_interval(secs => $1)
+    SELECT id FROM worker WHERE lease_until < clock_timestamp() AND pg_postmaster_start_time() NOT BETWEEN clock_timestamp() - make_interval(secs => $1) AND clock_timestamp()
     FOR UPDATE SKIP LOCKED
 ) AND lease_until < clock_timestamp() RETURNING id;
 
