@@ -19,12 +19,17 @@ if TYPE_CHECKING:
     from botstead.processes.prove.slot import Slot
     from botstead.processes.prove.stage import Stage
 
-HANDLER_SECONDS = 0.2
+PACE = "pace"
+"""File in the experiment's folder: how many seconds the bot takes for each message."""
 SLOW = CHAIN.replace("from hashlib", "import asyncio\nfrom hashlib", 1).replace(
-    "    state = conversation.state\n", f"    await asyncio.sleep({HANDLER_SECONDS})\n    state = conversation.state\n", 1
+    "    state = conversation.state\n",
+    f"    await asyncio.sleep(float((Path(__file__).parents[2] / '{PACE}').read_text()))\n    state = conversation.state\n",
+    1,
 )
 """A bot that keeps the chain and takes its time."""
 CONVERSATIONS = 40
+SLOWER = 3.0
+"""Times that the bot handles fewer than can be delivered, on whatever machine."""
 OVERSHOOT = 2.0
 """Seconds of full speed that may still be taken after the limit is reached: the backlog is looked at twice a second."""
 GROWTH = 100.0
@@ -40,10 +45,12 @@ STAYS_SECONDS = 1.0
 @experiment("E19", "More comes in than can be handled", promises=("P1", "P2", "P3", "P4", "P6"), minutes=7)
 async def pressed(stage: Stage) -> None:
     """Take the workers away and deliver until we refuse; bring them back and go on delivering more than they handle."""
-    limit, soak = (900, 300.0) if stage.full else (200, 2.0)
+    limit, soak = (900, 300.0) if stage.full else (200, 1.5)
     async with installation(stage, bots={"slow": SLOW}, settings={"backlog_limit": str(limit)}) as running:
         api, worker = running.slots["api-a"], running.slots["worker-a"]
         load = Load(stage, running, updates=limit * 20 + int(soak * 2_000), conversations=CONVERSATIONS)
+        pace = stage.folder / PACE
+        pace.write_text("0")
         async with asking(running, load) as asked, _memory(api) as sizes, asyncio.TaskGroup() as group:
             await asyncio.sleep(3 * LOOK_EVERY)
             before = max(sizes)
@@ -51,6 +58,7 @@ async def pressed(stage: Stage) -> None:
             stage.note("the only worker is gone; updates come in as fast as they are taken", kind="fault")
             group.create_task(load.run())
             speed = await _fill(running, load, asked, limit)
+            pace.write_text(f"{CONVERSATIONS * SLOWER / speed:.3f}")
             worker.start()
             stage.note("the worker is started again; updates go on coming", kind="recovery")
             await _soak(running, load, worker, soak, speed=speed)
