@@ -189,4 +189,42 @@ MUTATIONS = (
             ),
         ),
     ),
+    Mutation(
+        "given-up-and-kept",
+        "P11",
+        "E11",
+        "the connection of a call that was given up carries the next one",
+        (
+            Edit(
+                "runtime/egress/client.py",
+                "            connection.abort()\n            raise\n",
+                "            connection._waiter, connection.reusable = None, True\n"
+                "            self._pool.give_back(origin, connection)\n            raise\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "metadata-let-through",
+        "P18",
+        "E28",
+        "link-local addresses are taken for public ones",
+        (Edit("runtime/egress/addresses.py", '        "169.254.0.0/16",  # link-local, and the metadata of most clouds\n', ""),),
+    ),
+    Mutation(
+        "redirects-followed",
+        "P18",
+        "E28",
+        "a redirect is followed wherever it leads",
+        (
+            Edit("runtime/egress/general.py", "stream=True, follow_redirects=False", "stream=True, follow_redirects=True"),
+            Edit("runtime/egress/general.py", "content=request.content,", "content=b'',"),
+        ),
+    ),
+    Mutation(
+        "first-address-checked",
+        "P18",
+        "E28",
+        "of a name's addresses only the first one is checked",
+        (Edit("runtime/egress/client.py", "        self._check(origin, found)\n", "        self._check(origin, found[:1])\n"),),
+    ),
 )

@@ -7,17 +7,10 @@ import pytest
 
 from botstead.core.errors import EgressRefused, EgressUnsent
 from botstead.core.messages import Call
+from botstead.processes.prove.lures import INTERNAL, SPELLINGS
 from botstead.runtime.egress import EgressClient
 from botstead.runtime.egress.resolver import SystemResolver
 from tests.integration.egress.provider import LOOPS, answering, both_paths, ok, provider, run
-from tests.unit.runtime.test_egress_addresses import HOSTILE
-
-TRICKS = [
-    "127.0.0.1", "2130706433", "0x7f000001", "0x7f.0.0.1", "017700000001", "0177.0.0.1", "127.1", "127.0.1", "0", "0.0.0.0",
-    "localhost", "localhost.", "LOCALHOST", "127.0.0.1.", "[::1]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:0:0:1]",
-    "[::]", "[::1%25lo]", "１２７.０.０.１", "127。0。0。1", "user@127.0.0.1", "user:pass@127.0.0.1", "127.0.0.1%00", "127.0.0.1\\@example.org",
-    "ip6-localhost", "%31%32%37.0.0.1",
-]  # fmt: skip
 
 
 def resolving_to(*answers: Sequence[str]):
@@ -37,7 +30,7 @@ def test_no_spelling_of_loopback_gets_through(method: str, loop: str) -> None:
     async def main() -> None:
         async with provider(answering(ok())) as trap:
             client = EgressClient(allow=["10.0.0.0/8", f"127.0.0.1:{trap.port + 1}"])
-            for host in TRICKS:
+            for host in SPELLINGS:
                 with pytest.raises((EgressRefused, EgressUnsent)):
                     await client.call(Call(method=method, url=trap.url("/", host), timeout=2.0))
             await client.close()
@@ -47,9 +40,9 @@ def test_no_spelling_of_loopback_gets_through(method: str, loop: str) -> None:
 
 
 @both_paths
-def test_a_name_that_leads_to_a_hostile_address_is_refused(method: str) -> None:
+def test_a_name_that_leads_to_an_internal_address_is_refused(method: str) -> None:
     async def main() -> None:
-        for address in HOSTILE.split():
+        for address in INTERNAL:
             resolver, asked = resolving_to([address])
             client = EgressClient(allow=[], resolver=resolver)
             with pytest.raises(EgressRefused, match="BOTSTEAD_EGRESS_ALLOW"):

@@ -7,29 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botstead.core.errors import ConfigurationError
+from botstead.processes.prove.lures import INTERNAL, PUBLIC
 from botstead.runtime.egress.addresses import AddressGuard
 
-HOSTILE = """
-0.0.0.0 0.0.0.1 10.0.0.1 10.255.255.255 100.64.0.1 100.100.100.200 100.127.255.255 127.0.0.1 127.1.2.3 127.255.255.254
-168.63.129.16 169.254.0.1 169.254.169.254 169.254.170.2 172.16.0.1 172.31.255.255 192.0.0.1 192.0.0.192 192.0.2.1 192.88.99.1
-192.168.0.1 192.168.255.255 198.18.0.1 198.19.255.255 198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.250 240.0.0.1
-255.255.255.255 :: ::1 ::7f00:1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:169.254.169.254 ::ffff:0:127.0.0.1 64:ff9b::7f00:1
-64:ff9b:1::1 100::1 2001::1 2001:0:7f00:1:: 2001:db8::1 2002:7f00:1:: 3fff::1 fc00::1 fd00:ec2::254 fe80::1 fe80::1%eth0
-fec0::1 ff02::1 4000::1 5f00::1 fe80::1%1
-"""
-PUBLIC = """
-1.1.1.1 8.8.8.8 149.154.167.220 9.255.255.255 11.0.0.0 100.63.255.255 100.128.0.0 126.255.255.255 128.0.0.0 172.15.255.255
-172.32.0.0 192.167.255.255 192.169.0.0 198.17.255.255 198.20.0.0 223.255.255.255 168.63.129.15 2001:200::1 2606:4700::1111
-2a00:1450:4001::1 ::ffff:8.8.8.8 3ffe:ffff::1
-"""
 
-
-@pytest.mark.parametrize("address", HOSTILE.split())
-def test_a_hostile_address_is_refused(address: str) -> None:
+@pytest.mark.parametrize("address", INTERNAL)
+def test_an_internal_address_is_refused(address: str) -> None:
     assert not AddressGuard().permits(address, host="example.org", port=443)
 
 
-@pytest.mark.parametrize("address", PUBLIC.split())
+@pytest.mark.parametrize("address", PUBLIC)
 def test_a_public_address_is_let_through(address: str) -> None:
     assert AddressGuard().permits(address, host="example.org", port=443)
 

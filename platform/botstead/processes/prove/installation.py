@@ -118,7 +118,7 @@ class Installation:
         """Return the environment of our processes.
 
         Args:
-            more: settings, name without prefix to text.
+            more: settings, name without prefix to text. The provider is listed besides what `egress_allow` says.
         """
         settings = {
             **DEFAULTS,
@@ -126,10 +126,11 @@ class Installation:
             "postgres": self.postgres.dsn,
             "valkey": self.valkey.url,
             "bots": str(self.folder / "bots"),
-            "egress_allow": f"127.0.0.1:{self.provider.port}",
             **self._given,
             **more,
         }
+        given = settings.get("egress_allow")
+        settings["egress_allow"] = ",".join([f"127.0.0.1:{self.provider.port}", *([given] if given else [])])
         return {"PATH": os.defpath, **{f"BOTSTEAD_{name.upper()}": text for name, text in settings.items()}}
 
     def add(self, role: str, name: str, **settings: str) -> Slot:
