@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from botstead.processes.prove.stage import Stage
 
 PATHS = {"lean": "POST", "general": "GET"}
-AT_ONCE = 200
+AT_ONCE = 80
 PLACES = 64
 LONGEST = 0.05
 """Seconds that the server takes at most, and that a call has at most."""
