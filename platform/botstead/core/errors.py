@@ -17,10 +17,10 @@ BotsteadError
 │   └── TooMany             429 with Retry-After
 ├── Unavailable             503 with Retry-After: database away, backlog full, draining
 ├── EgressError             a call to the outside did not succeed
-│   ├── EgressRefused       our guard or limits refused it; nothing was sent
+│   ├── EgressRefused       our guard refused it; nothing was sent
 │   ├── EgressUnsent        no connection; nothing was sent
 │   ├── EgressTimeout       the deadline passed after the request was written: outcome unknown
-│   └── EgressBroken        the connection broke after the request was written: outcome unknown
+│   └── EgressBroken        no whole answer came, or one that is too large, after the request was written: outcome unknown
 ├── Fenced                  this worker's lease is gone; its work was rolled back
 ├── HandlerFailed           a bot's handler raised, ran out of time, or answered nonsense
 └── Declined                a bot says no in words meant for the person; the message is the reply
@@ -178,7 +178,7 @@ class EgressError(BotsteadError):
 
 
 class EgressRefused(EgressError):
-    """The address or the answer is not allowed. To reach a private address, list it in BOTSTEAD_EGRESS_ALLOW."""
+    """The address is not allowed. To reach a private address, list it in BOTSTEAD_EGRESS_ALLOW."""
 
     code = "egress_refused"
     retry: ClassVar[RetryAdvice] = "never"

@@ -10,7 +10,7 @@ from typing import Final
 
 import httpx
 
-from botstead.core.errors import EgressRefused, EgressTimeout, EgressUnsent
+from botstead.core.errors import EgressBroken, EgressRefused, EgressTimeout, EgressUnsent
 from botstead.core.messages import Call, Response
 from botstead.core.secret import Secret
 from botstead.runtime.egress.addresses import AddressGuard
@@ -61,10 +61,10 @@ class EgressClient:
             secrets: values for the placeholders, injected at the transport.
 
         Raises:
-            EgressRefused: the address is not allowed, a placeholder is unknown, or the answer exceeds `call.limit`.
+            EgressRefused: the address is not allowed, or a placeholder is unknown; nothing was sent.
             EgressUnsent: no connection could be made; nothing was sent.
             EgressTimeout: `call.timeout` passed after the request was written.
-            EgressBroken: the connection broke before the answer was complete.
+            EgressBroken: the connection broke before the answer was complete, or the answer exceeds `call.limit`.
         """
         target = target_of(call.url)
         if is_address(target.origin.host):  # no transport asks a resolver about these
@@ -98,6 +98,8 @@ class EgressClient:
         progress.append(True)
         try:
             response = await answer
+        except EgressRefused as error:  # the answer is too large; the request has arrived
+            raise EgressBroken(error.message) from error
         except BaseException:
             connection.abort()
             raise

@@ -18,7 +18,7 @@ import httpx
 from aiohttp.abc import AbstractResolver, ResolveResult
 from httpx_aiohttp import AiohttpTransport
 
-from botstead.core.errors import EgressBroken, EgressRefused, EgressUnsent
+from botstead.core.errors import EgressBroken, EgressUnsent
 from botstead.core.messages import Call, Response
 from botstead.core.secret import Secret
 from botstead.runtime.egress.request import Origin, Target, filled_headers, filled_path
@@ -56,9 +56,9 @@ class GeneralTransport:
             progress: gets an item as soon as the request may have been written.
 
         Raises:
-            EgressRefused: the address or the answer is not allowed.
+            EgressRefused: the address is not allowed.
             EgressUnsent: no connection could be made.
-            EgressBroken: the connection broke before the answer was complete.
+            EgressBroken: the connection broke before the answer was complete, or that is too large.
         """
         self._client = self._client or self._make()
         injected = {"injected": lambda: (filled_path(target.path, secrets), filled_headers(call, secrets))}
@@ -174,7 +174,7 @@ async def _read(response: httpx.Response, limit: int) -> Response:
     async for chunk in response.aiter_raw():
         size += len(chunk)
         if size > limit:
-            raise EgressRefused(f"The answer is larger than {limit} bytes.")
+            raise EgressBroken(f"The answer is larger than {limit} bytes.")
         chunks.append(chunk)
     headers = {name.lower(): value for name, value in response.headers.items()}
     return Response(status=response.status_code, headers=headers, body=b"".join(chunks))
