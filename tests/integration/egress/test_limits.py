@@ -19,7 +19,8 @@ from cryptography.x509.oid import NameOID
 
 from botstead.core.errors import EgressBroken, EgressError, EgressTimeout, EgressUnsent
 from botstead.core.messages import Call
-from botstead.runtime.egress import EgressClient
+from botstead.pipeline import delivery
+from botstead.runtime.egress import EgressClient, client
 from tests.integration.egress.provider import LOOPS, answering, both_paths, ok, provider, run
 
 MEGABYTE = 1_048_576
@@ -454,3 +455,8 @@ def test_tls_is_checked(method: str, loop: str, certificate: Path) -> None:
 
 async def _loopback(_host: str, _port: int) -> list[str]:
     return ["127.0.0.1"]
+
+
+def test_there_are_more_places_than_one_network_can_have_sends() -> None:
+    """Else the slow calls of one bot, which fill its channel's places, would fill those of its whole network too."""
+    assert client.PLACES >= delivery.SENDERS + delivery.GESTURES

@@ -22,6 +22,9 @@ from botstead.runtime.egress.wire import Connection, Pool, connect
 from botstead.runtime.tasks import Deadline
 
 NO_SECRETS: Final[Mapping[str, Secret]] = MappingProxyType({})
+PLACES: Final = 256
+"""Calls to one service at once. More than all sends of a worker, which has places for each channel: a service is a network here,
+so with fewer the slow calls of one bot would take them from every bot on that network."""
 _LEAN_LIMIT = 1_048_576
 
 
@@ -33,7 +36,12 @@ class EgressClient:
     """
 
     def __init__(
-        self, *, allow: Sequence[str], resolver: Resolver | None = None, tls: ssl.SSLContext | None = None, concurrency: int = 64
+        self,
+        *,
+        allow: Sequence[str],
+        resolver: Resolver | None = None,
+        tls: ssl.SSLContext | None = None,
+        concurrency: int = PLACES,
     ) -> None:
         """Build a client. Needs no running loop yet.
 
