@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
 import msgspec
@@ -180,5 +181,6 @@ async def _pour(transport: asyncio.Transport, size: int) -> None:
         transport.write(b" " * min(CHUNK, size - begin))
 
 
+@cache
 def _packed(size: int) -> bytes:
     return gzip.compress(bytes(size), compresslevel=9)

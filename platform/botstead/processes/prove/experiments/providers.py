@@ -1,0 +1,113 @@
+"""The provider of one bot goes wrong in each way that providers do; the others must not notice, and it must recover."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from botstead.processes.prove.experiment import experiment
+from botstead.processes.prove.experiments.takeover import quantile
+from botstead.processes.prove.hurt import Hurt, cases
+from botstead.processes.prove.installation import installation
+from botstead.processes.prove.judge import CHAIN, judge, unanswered
+from botstead.processes.prove.load import Load
+from botstead.processes.prove.traps import traps
+
+if TYPE_CHECKING:
+    from botstead.processes.prove.installation import Installation
+    from botstead.processes.prove.stage import Stage
+
+WELL = ("well-a", "well-b")
+TIMES = 1.5
+FLOOR = 0.25
+"""Seconds below which a reply counts as prompt, whatever it took without faults: less is noise on a small machine."""
+GROWTH = 32.0
+"""Megabytes."""
+UNDER_WAY = 8
+"""Replies that may be on their way when a line is cut, and so arrive twice."""
+SHARES = 3
+"""Shares of the traffic that the first bot gets besides its own: its calls alone have to fill every place there is for one."""
+LOOK = 0.2
+"""Seconds between two looks at the worker's memory."""
+RECOVERY = 90.0
+
+
+@experiment("E10", "The provider of one bot goes wrong in each way", promises=("P1", "P2", "P3", "P4", "P11"), minutes=8)
+async def providers(stage: Stage) -> None:
+    """Play each way on a bot of its own: one after the other, or in a small experiment all at once."""
+    async with AsyncExitStack() as stack:
+        caught = await stack.enter_async_context(traps(everywhere=False))
+        ways = cases(caught.trap, retry_after=7 if stage.full else 3)
+        bots = dict.fromkeys((*WELL, *(case.name for case in ways)), CHAIN)
+        # All of loopback is listed: that no redirect is followed must not be the guard's doing.
+        running = await stack.enter_async_context(installation(stage, settings={"egress_allow": "127.0.0.1"}, bots=bots))
+        hurts = [await Hurt.prepared(running, case, stack) for case in ways]
+        running.hooks += [hurts[0].hook] * SHARES
+        conversations = len(running.hooks) * (200 if stage.full else 30)
+        load = Load(stage, running, updates=1_000_000, conversations=conversations, rate=300 if stage.full else 200)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(load.run())
+            for together in [[hurt] for hurt in hurts] if stage.full else [hurts]:
+                await _Round(running, load, together).play()
+            load.stop()
+        await running.settle(load, seconds=RECOVERY)
+        stage.none("P11", "redirects that were followed", caught.caught)
+        judge(load, running).check(stage, allowed_again=UNDER_WAY)
+
+
+class _Round:
+    """Some bots that are hurt at the same time, and how the others fare."""
+
+    def __init__(self, running: Installation, load: Load, hurts: Sequence[Hurt]) -> None:
+        self._running, self._load, self._hurts = running, load, hurts
+        self._tokens = {hurt.hook.token for hurt in hurts}
+        self._worker = running.of("worker")[0]
+        self._peak = 0.0
+
+    async def play(self) -> None:
+        """Look at the calm, hurt them, wait until they have recovered, and record it."""
+        stage = self._running.stage
+        name = self._hurts[0].case.name if len(self._hurts) == 1 else "all at once"
+        calm, memory = time.time(), self._worker.memory()
+        await asyncio.sleep(6.0 if stage.full else 2.0)
+        watching = asyncio.create_task(self._watch())
+        hurt = time.time()
+        await asyncio.gather(*(each.play(20.0 if stage.full else each.case.seconds) for each in self._hurts))
+        healed = time.time()
+        await self._recovered()
+        watching.cancel()
+        before, during = self._waits(calm, hurt), self._waits(hurt, healed)
+        stage.note(f"others' replies, p99: {quantile(before, 0.99):.3f} s before, {quantile(during, 0.99):.3f} s under faults")
+        limit = max(TIMES * quantile(before, 0.99), FLOOR)
+        stage.at_most("P11", f"others' replies, p99 ({name})", quantile(during, 0.99), limit, unit="s")
+        stage.at_most("P11", f"growth of the worker ({name})", max(0.0, self._peak - memory), GROWTH, unit="MB")
+        for each in self._hurts:
+            each.check(stage)
+
+    async def _watch(self) -> None:
+        while True:
+            self._peak = max(self._peak, self._worker.memory())
+            await asyncio.sleep(LOOK)
+
+    async def _recovered(self) -> None:
+        """Wait until what was acknowledged by now is answered."""
+        running = self._running
+        due = {place: list(numbers) for place, numbers in self._load.acked.items() if place[0] in self._tokens}
+        healed = time.monotonic()
+        await running.until(lambda: not unanswered(due, running.provider.sent()), "the backlog is sent", seconds=RECOVERY)
+        running.note(f"their backlog was sent {time.monotonic() - healed:.1f} s later", kind="recovery")
+
+    def _waits(self, begin: float, end: float) -> list[float]:
+        """How long others waited for replies to what was delivered in a span; in Unix seconds."""
+        answered: dict[tuple[str, str, str], float] = {}
+        for entry in self._running.provider.sent():
+            answered.setdefault((entry.token, entry.chat, entry.text.rpartition(" ")[2]), entry.at)
+        now = time.time()
+        return [
+            answered.get(key, now) - at
+            for key, at in self._load.delivered.items()
+            if begin <= at < end and key[0] not in self._tokens
+        ]
