@@ -227,4 +227,38 @@ MUTATIONS = (
         "of a name's addresses only the first one is checked",
         (Edit("runtime/egress/client.py", "        self._check(origin, found)\n", "        self._check(origin, found[:1])\n"),),
     ),
+    Mutation(
+        "large-answers-give-up",
+        "P1",
+        "E10",
+        "a reply is given up when the answer to it is too large",
+        (Edit("runtime/egress/client.py", "raise EgressBroken(error.message) from error", "raise"),),
+    ),
+    Mutation(
+        "one-network-one-bulkhead",
+        "P11",
+        "E10",
+        "all bots of a network share as many places as one of them can fill",
+        (Edit("runtime/egress/client.py", "PLACES: Final = 256", "PLACES: Final = 64"),),
+    ),
+    Mutation(
+        "retry-after-halved",
+        "P11",
+        "E10",
+        "a provider that asks for a pause gets half of it",
+        (Edit("pipeline/retry.py", "return Retry(after)", "return Retry(after / 2)"),),
+    ),
+    Mutation(
+        "certificates-believed",
+        "P11",
+        "E10",
+        "whoever answers is believed to be the provider",
+        (
+            Edit(
+                "runtime/egress/client.py",
+                "httpx.create_ssl_context(trust_env=False)",
+                "httpx.create_ssl_context(verify=False, trust_env=False)",
+            ),
+        ),
+    ),
 )
