@@ -10,7 +10,7 @@ from typing import Final
 
 import httpx
 
-from botstead.core.errors import EgressBroken, EgressRefused, EgressTimeout, EgressUnsent
+from botstead.core.errors import EgressRefused, EgressTimeout, EgressUnsent
 from botstead.core.messages import Call, Response
 from botstead.core.secret import Secret
 from botstead.runtime.egress.addresses import AddressGuard
@@ -106,8 +106,6 @@ class EgressClient:
         progress.append(True)
         try:
             response = await answer
-        except EgressRefused as error:  # the answer is too large; the request has arrived
-            raise EgressBroken(error.message) from error
         except BaseException:
             connection.abort()
             raise

@@ -14,7 +14,7 @@ from typing import Final, cast
 
 import httptools
 
-from botstead.core.errors import EgressBroken, EgressError, EgressRefused, EgressUnsent
+from botstead.core.errors import EgressBroken, EgressError, EgressUnsent
 from botstead.core.messages import Response
 from botstead.runtime.egress.request import Origin
 
@@ -92,7 +92,7 @@ class Connection(asyncio.Protocol):
             self._fail(EgressBroken("The service answered with something that is not HTTP/1.1."))
         else:
             if not self._head_done and self._head_size > _HEAD_LIMIT:
-                self._fail(EgressRefused("The answer's headers are larger than 64 KiB."))
+                self._fail(EgressBroken("The answer's headers are larger than 64 KiB."))
 
     def eof_received(self) -> None:
         """See `asyncio.Protocol`. A body without a length ends here."""
@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
         """Called by the parser."""
         self._size += len(body)
         if self._size > self._limit:
-            self._fail(EgressRefused(f"The answer is larger than {self._limit} bytes."))
+            self._fail(EgressBroken(f"The answer is larger than {self._limit} bytes."))
         elif self._waiter is not None:
             self._chunks.append(body)
 
