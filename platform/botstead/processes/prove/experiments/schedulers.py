@@ -33,7 +33,8 @@ PART = 500_000
 AHEAD = 5
 """Parts that exist from the newest id on."""
 LEADERS = """
-SELECT DISTINCT substring(a.application_name FROM 'scheduler-[a-z]') AS name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+SELECT DISTINCT substring(a.application_name FROM 'scheduler-[a-z]') AS name, l.pid
+FROM pg_locks l JOIN pg_stat_activity a USING (pid)
 WHERE l.locktype = 'advisory' AND l.granted AND a.application_name LIKE '%scheduler-_ upkeep' ORDER BY 1
 """
 AGE = """
@@ -78,20 +79,20 @@ async def _death(running: Installation, number: int, *, pause: float) -> None:
     """Make upkeep due, kill the leader, and wait until it is done."""
     stage = running.stage
     began = time.monotonic()
-    leaders = await _led(running)
-    stage.none("P13", "more than one leader", leaders[1:])
+    (name, session), *others = await _led(running)
+    stage.none("P13", "more than one leader", [other for other, _ in others])
     await _due(running, number)
-    victim = running.slots[leaders[0]]
+    victim = running.slots[name]
     stage.note(f"SIGKILL {victim.name}, which led; {OLD_KEYS} keys are old and parts are missing", kind="fault")
     victim.kill()
     died = time.monotonic()
-    followers = await _led(running, other=victim.name)
+    follower, _ = (await _led(running, after=session))[0]
     led = time.monotonic() - died
     while any(await _undone(running, number)) and time.monotonic() - died < 3 * DUE_SECONDS:  # noqa: ASYNC110  # another process
         await asyncio.sleep(0.05)
     took = time.monotonic() - died
     old, parts = await _undone(running, number)
-    stage.note(f"{followers[0]} leads {led:.1f} s after, all that was due is done {took:.1f} s after", kind="recovery")
+    stage.note(f"{follower} leads {led:.1f} s after, all that was due is done {took:.1f} s after", kind="recovery")
     stage.none("P13", "old keys that nobody dropped", ["a key"] * old)
     stage.none("P13", "parts of history that nobody made", ["a part"] * parts)
     kept = await _one(running, LEFT, f"young-{number} %")
@@ -101,13 +102,18 @@ async def _death(running: Installation, number: int, *, pause: float) -> None:
     await asyncio.sleep(max(0.0, pause - (time.monotonic() - began)))
 
 
-async def _led(running: Installation, other: str = "") -> list[str]:
-    """Wait until somebody leads, but not that one; returns everybody who does."""
+async def _led(running: Installation, after: int = 0) -> list[tuple[str, int]]:
+    """Wait until somebody leads; returns name and database session of everybody who does.
+
+    Args:
+        running: whose schedulers.
+        after: the session of one that is dead. The dead one may itself be the next, when it starts again before others look.
+    """
     deadline = time.monotonic() + 3 * DUE_SECONDS
     while time.monotonic() < deadline:
-        names = [row["name"] for row in await ask(running, LEADERS)]
-        if names and other not in names:
-            return names
+        leaders = [(row["name"], row["pid"]) for row in await ask(running, LEADERS)]
+        if leaders and all(session != after for _, session in leaders):
+            return leaders
         await asyncio.sleep(0.05)
     raise TimeoutError("no scheduler leads")
 
