@@ -26,7 +26,6 @@ from botstead.bots.router import Decision, Found, Help, Lost, Misfit, Router
 from botstead.core.errors import BotBroken, Declined, HandlerFailed
 from botstead.core.messages import Action, AnswerButton, Event, Kind
 from botstead.core.ports import Effects, Egress, Incoming
-from botstead.runtime.tasks import Deadline
 
 THREADS = 8
 """The most handlers without `async` that one bot runs at once; more wait for their turn."""
@@ -172,7 +171,7 @@ class PythonBot:
     async def _returned(self, wired: Wired, run: Run) -> Sequence[Action]:
         """Call the handler and read what it returned; an unanswered question returns nothing."""
         try:
-            with Deadline(self.limits.deadline) as deadline:
+            async with asyncio.timeout(self.limits.deadline) as deadline:
                 return replies.actions_of(await self._call(wired, run))
         except Asked:
             return ()
@@ -181,7 +180,7 @@ class PythonBot:
         except HandlerFailed as error:
             raise HandlerFailed(f"{_called(self.name, wired)} {error.message}") from error
         except TimeoutError as error:
-            if deadline.expired:
+            if deadline.expired():
                 seconds = self.limits.deadline
                 raise HandlerFailed(f"{_called(self.name, wired)} ran longer than its deadline of {seconds:g} s.") from error
             raise self._failed(wired, error) from error

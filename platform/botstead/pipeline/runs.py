@@ -19,7 +19,6 @@ from botstead.pipeline.hosted import BotDied, BotResting
 from botstead.pipeline.lanes import Lane
 from botstead.pipeline.outbox import Done
 from botstead.pipeline.retry import CRASHES, GiveUp, after_failure
-from botstead.runtime.tasks import Deadline
 from botstead.store.postgres import RowRefused, storable
 from botstead.store.road import Failure, Pending
 from botstead.telemetry.catalog import DURATION, STAGE
@@ -128,7 +127,7 @@ class Runs:
             if row.claims and quarantine is not None:
                 async with self._alone:
                     return await quarantine.handle_alone(incoming)
-            with Deadline(handler.limits.deadline + GRACE):
+            async with asyncio.timeout(handler.limits.deadline + GRACE):
                 return await Accountable(handler.handle(incoming), self._blame, (row.id, row.partition, account.bot_name))
         finally:
             typing.cancel()

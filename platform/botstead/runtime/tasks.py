@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextvars import Context
-from typing import Any, Self
+from typing import Any
 
 
 async def within(seconds: float, event: asyncio.Event) -> bool:
@@ -23,46 +23,6 @@ async def within(seconds: float, event: asyncio.Event) -> bool:
             return await event.wait()
     except TimeoutError:
         return False
-
-
-class Deadline:
-    """Ends what runs inside it after some seconds: `with Deadline(8): …`.
-
-    As `asyncio.timeout`, which costs three times as much: it is entered and left by two awaits more, and keeps a state. A
-    message passes three of them.
-
-    Raises:
-        TimeoutError: the time was up.
-    """
-
-    __slots__ = ("_before", "_seconds", "_task", "_timer", "expired")
-
-    def __init__(self, seconds: float) -> None:
-        """Prepare.
-
-        Args:
-            seconds: the longest that the block may take.
-        """
-        self._seconds = seconds
-        self.expired = False
-        """Whether the time was up."""
-
-    def __enter__(self) -> Self:
-        task = asyncio.current_task()
-        assert task is not None, "a deadline is for a task"
-        self._task = task
-        self._before = task.cancelling()
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, self._expire)
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        self._timer.cancel()
-        if self.expired and self._task.uncancel() <= self._before and kind is asyncio.CancelledError:
-            raise TimeoutError from error
-
-    def _expire(self) -> None:
-        self.expired = True
-        self._task.cancel()
 
 
 class Tasks:

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from botstead.runtime.tasks import Deadline, Tasks
+from botstead.runtime.tasks import Tasks
 
 here: ContextVar[str] = ContextVar("here", default="nowhere")
 
@@ -132,57 +132,3 @@ def test_a_failure_while_stopping_is_still_reported() -> None:
         assert seen == ["stubborn: while closing"]
 
     run(main())
-
-
-async def _forever():
-    await asyncio.Event().wait()
-
-
-def test_a_deadline_ends_what_takes_too_long():
-    async def story():
-        with pytest.raises(TimeoutError), Deadline(0.01) as deadline:
-            await _forever()
-        assert deadline.expired
-        assert asyncio.current_task().cancelling() == 0
-
-    asyncio.run(story())
-
-
-def test_a_deadline_leaves_alone_what_ends_in_time_and_what_it_raises():
-    async def story():
-        with Deadline(30) as deadline:
-            await asyncio.sleep(0)
-        assert not deadline.expired
-        with pytest.raises(KeyError), Deadline(30):
-            raise KeyError
-
-    asyncio.run(story())
-
-
-def test_a_cancellation_from_elsewhere_passes_a_deadline():
-    async def work():
-        with Deadline(30):
-            await _forever()
-
-    async def story():
-        task = asyncio.create_task(work())
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-
-    asyncio.run(story())
-
-
-def test_of_two_deadlines_the_one_that_is_up_ends_only_its_own_block():
-    async def story():
-        with Deadline(30) as outer:
-            with pytest.raises(TimeoutError), Deadline(0.01):
-                await _forever()
-            await asyncio.sleep(0)
-        assert not outer.expired
-        with pytest.raises(TimeoutError), Deadline(0.01), Deadline(30) as inner:
-            await _forever()
-        assert not inner.expired
-
-    asyncio.run(story())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -19,7 +20,6 @@ from botstead.runtime.egress.general import GeneralTransport
 from botstead.runtime.egress.request import Origin, Target, filled_headers, filled_path, is_address, target_of
 from botstead.runtime.egress.resolver import Resolver, SystemResolver
 from botstead.runtime.egress.wire import Connection, Pool, connect
-from botstead.runtime.tasks import Deadline
 
 NO_SECRETS: Final[Mapping[str, Secret]] = MappingProxyType({})
 PLACES: Final = 256
@@ -80,9 +80,8 @@ class EgressClient:
         send = self._send_lean if call.method == "POST" and call.limit <= _LEAN_LIMIT else self._general.send
         progress: list[bool] = []
         try:
-            with Deadline(call.timeout):
-                async with self._bulkhead.place(call.service or target.origin.host):
-                    return await send(call, target, secrets, progress)
+            async with asyncio.timeout(call.timeout), self._bulkhead.place(call.service or target.origin.host):
+                return await send(call, target, secrets, progress)
         except TimeoutError:
             pass
         if progress:
