@@ -232,7 +232,10 @@ MUTATIONS = (
         "P1",
         "E10",
         "a reply is given up when the answer to it is too large",
-        (Edit("runtime/egress/client.py", "raise EgressBroken(error.message) from error", "raise"),),
+        (
+            Edit("runtime/egress/wire.py", "import EgressBroken, EgressError,", "import EgressBroken, EgressError, EgressRefused,"),
+            Edit("runtime/egress/wire.py", 'EgressBroken(f"The answer is larger', 'EgressRefused(f"The answer is larger'),
+        ),
     ),
     Mutation(
         "one-network-one-bulkhead",
