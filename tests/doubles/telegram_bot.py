@@ -13,59 +13,22 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from botstead.processes.prove import fault as described
 from tests.doubles.telegram_delivery import Webhook
 from tests.doubles.telegram_rules import Rules, refusal
 
 OFF_BY_DEFAULT = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
-_SILENT = frozenset({"getUpdates", "getMe", "getWebhookInfo"})
 
 
-class Fault(msgspec.Struct, kw_only=True):
-    """Something that goes wrong.
+class Fault(described.Fault, kw_only=True):
+    """Something that goes wrong: answer, foreign, hang, close or slow, as `botstead prove` describes them.
 
-    Args:
-        method: which method it hits; «*» means each one but `getMe`, `getUpdates` and those about webhooks.
-        chat: which chat it hits; 0 means each one.
-        times: how often it strikes; -1 means always.
-        every: it strikes on each n-th request that fits.
-        kind: answer (an error of the API), foreign (an answer that is not the API's), hang (no answer), close (the connection
-            breaks), slow (a good answer, after `seconds`).
-        applied: with hang, close and slow, whether the request takes effect.
-        status, description, retry_after, migrate_to: of the error.
-        seconds: how long hang and slow last.
+    With hang, close and slow, `applied` says whether the request takes effect.
     """
-
-    method: str = "*"
-    chat: int = 0
-    times: int = 1
-    every: int = 1
-    kind: str = "answer"
-    applied: bool = True
-    status: int = 500
-    description: str = "Internal Server Error"
-    retry_after: int = 0
-    migrate_to: int = 0
-    seconds: float = 30.0
-    seen: int = 0
-
-    def strikes(self, method: str, chat: Any) -> bool:
-        """Whether it hits this request; counts."""
-        fits = self.method == method or (self.method == "*" and method not in _SILENT and "Webhook" not in method)
-        if not self.times or not fits or self.chat not in (0, chat):
-            return False
-        self.seen += 1
-        if self.seen % self.every:
-            return False
-        self.times -= self.times > 0
-        return True
 
     def answer(self) -> web.Response:
         """The error it answers with."""
-        parameters = {"retry_after": self.retry_after} if self.retry_after else {}
-        if self.migrate_to:
-            parameters["migrate_to_chat_id"] = self.migrate_to
-        body = {"ok": False, "error_code": self.status, "description": self.description, "parameters": parameters}
-        return as_json(body, self.status, {"Retry-After": str(self.retry_after)} if self.retry_after else {})
+        return as_json(self.problem(), self.status, {"Retry-After": str(self.retry_after)} if self.retry_after else {})
 
 
 class Sent(msgspec.Struct, omit_defaults=True):
@@ -181,7 +144,7 @@ class Bot:
         if found := self._rules.violations(method, fields):
             self.violations += found
             raise Refused(400, f"Bad Request: {found[0]}")
-        fault = next((each for each in self.faults if each.strikes(method, fields.get("chat_id"))), None)
+        fault = next((each for each in self.faults if each.strikes(method, str(fields.get("chat_id", "")))), None)
         if fault and fault.kind == "answer":
             return fault.answer()
         if fault and fault.kind == "foreign":

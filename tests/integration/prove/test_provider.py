@@ -13,9 +13,10 @@ import pytest
 
 from botstead.processes.embedded.child import Program
 from botstead.processes.embedded.folder import free_ports
-from botstead.processes.prove.client import Client, post
+from botstead.processes.prove.client import Client
+from botstead.processes.prove.deliveries import JSON
 from botstead.processes.prove.fault import Fault
-from botstead.processes.prove.rawhttp import say
+from botstead.processes.prove.rawhttp import request, say
 from botstead.processes.prove.replies import Provider
 from botstead.processes.prove.slot import Slot
 
@@ -38,7 +39,7 @@ async def provider(folder):
 
 
 def send(token, text, chat=5):
-    return post(f"/bot{token}/sendMessage", msgspec.json.encode({"chat_id": chat, "text": text}))
+    return request("POST", f"/bot{token}/sendMessage", headers=[JSON], body=msgspec.json.encode({"chat_id": chat, "text": text}))
 
 
 def playing(folder, story):

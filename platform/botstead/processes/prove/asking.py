@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from botstead.processes.prove.load import deliver, delivery
+from botstead.processes.prove.deliveries import message
+from botstead.processes.prove.load import deliver
+from botstead.processes.prove.meanwhile import meanwhile
+from botstead.processes.prove.quantile import quantile
 from botstead.processes.prove.rawhttp import say
 
 if TYPE_CHECKING:
@@ -56,7 +59,7 @@ class Asking:
             running: whose API processes are asked.
         """
         self._running = running
-        self._asked = delivery(running.hooks[0], NUMBER, NUMBER)
+        self._asked = message(running.hooks[0], NUMBER, NUMBER, f"u{NUMBER}")
         self.answers: list[Answered] = []
 
     @property
@@ -115,7 +118,7 @@ def check(stage: Stage, answers: Sequence[Answered], what: str, refusals: int, r
     stage.none("P6", f"answers 503 without Retry-After ({what})", curt)
     stage.at_most("P6", f"longest wait for an answer ({what})", longest, LONGEST_SECONDS, unit="s")
     if refused:
-        stage.at_most("P6", f"wait for a 503, p99 ({what})", share([each.seconds for each in refused]), refusal, unit="s")
+        stage.at_most("P6", f"wait for a 503, p99 ({what})", quantile([each.seconds for each in refused]), refusal, unit="s")
 
 
 @asynccontextmanager
@@ -133,21 +136,5 @@ async def asking(running: Installation, load: Load) -> AsyncIterator[Asking]:
     await deliver(running, NUMBER, NUMBER, f"u{NUMBER}")
     load.acked[hook.token, str(NUMBER)].append(NUMBER)
     found = Asking(running)
-    task = asyncio.create_task(found.run())
-    try:
+    async with meanwhile(found.run()):
         yield found
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
-
-
-def share(values: Sequence[float], part: float = 0.99) -> float:
-    """Return the value that a share of all stays below; 0 without values.
-
-    Args:
-        values: in any order.
-        part: such as 0.99.
-    """
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * part))] if ordered else 0.0

@@ -143,17 +143,3 @@ class Client:
             for line in lines:
                 line.close()
         self._idle.clear()
-
-
-def post(path: str, body: bytes, *headers: tuple[str, str], method: str = "POST") -> bytes:
-    """Return a request with a JSON body.
-
-    Args:
-        path: with a slash in front.
-        body: its bytes.
-        headers: name and value.
-        method: of HTTP.
-    """
-    lines = [f"{method} {path} HTTP/1.1", "Host: localhost", "Content-Type: application/json", f"Content-Length: {len(body)}"]
-    lines += [f"{name}: {value}" for name, value in headers]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body

@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 
 from botstead.processes.prove.ask import ask
 from botstead.processes.prove.client import Client
-from botstead.processes.prove.deliveries import Signed, event, webhook
+from botstead.processes.prove.deliveries import Signed, event, message, webhook
 from botstead.processes.prove.installation import Hook, installation
-from botstead.processes.prove.load import delivery
 from botstead.processes.prove.lures import INTERNAL, LISTED, sent_on, written
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ class _Features:
     async def say(self, text: str) -> None:
         """Write to the bot that asks."""
         self._said += 1
-        await self._take(delivery(self._running.hooks[0], self._said, self._said, text))
+        await self._take(message(self._running.hooks[0], self._said, self._said, text))
 
     async def check(self) -> None:
         """Wait until all of it was tried, and record what came of it."""
@@ -147,7 +146,7 @@ class _Features:
         given = {"kind": "telegram", "settings": {"api_base": url}, "secrets": {"token": token, "hook_secret": secret}}
         status, made = await self._running.api("POST", "/v1/bots/asker/channels", given)
         if status == 201:
-            await self._take(delivery(Hook("asker", f"/hooks/{made['id']}", secret, token), 1, 1, "nothing 0 -"))
+            await self._take(message(Hook("asker", f"/hooks/{made['id']}", secret, token), 1, 1, "nothing 0 -"))
         return bool(status == 201)
 
     async def _webhook(self, url: str, bot: str = "asker") -> bool:

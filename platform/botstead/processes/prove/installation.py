@@ -12,7 +12,7 @@ import secrets
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,11 @@ import msgspec
 from botstead.processes.embedded import edge as embedded_edge
 from botstead.processes.embedded.child import Program
 from botstead.processes.embedded.folder import free_ports
-from botstead.processes.prove.client import Client, post
+from botstead.processes.prove.client import Client
+from botstead.processes.prove.deliveries import JSON
 from botstead.processes.prove.judge import CHAIN, unanswered
+from botstead.processes.prove.meanwhile import meanwhile
+from botstead.processes.prove.rawhttp import request
 from botstead.processes.prove.replies import Provider
 from botstead.processes.prove.servers import PostgresServer, ValkeyServer
 from botstead.processes.prove.slot import Slot
@@ -191,7 +194,7 @@ class Installation:
         key = (self.folder / "data" / "admin.key").read_text().strip()
         content = b"" if body is None else msgspec.json.encode(body)
         port = next(slot.port for slot in self.of("api") if slot.alive)
-        asked = post(path, content, ("Authorization", f"Bearer {key}"), method=method)
+        asked = request(method, path, headers=[JSON, ("Authorization", f"Bearer {key}")], body=content)
         status, found = await self._client.ask(port, asked, seconds=20.0)
         return status, msgspec.json.decode(found) if found else None
 
@@ -310,7 +313,6 @@ async def installation(  # noqa: PLR0913  # each has a default, and a name at th
         ConfigurationError: a server is not installed or does not run here.
     """
     built = Installation(stage, settings=settings or {}, wrap=wrap or {})
-    tending: asyncio.Task[None] | None = None
     try:
         for name, source in (bots or {"chain": CHAIN}).items():
             (built.folder / "bots" / name).mkdir()
@@ -326,13 +328,9 @@ async def installation(  # noqa: PLR0913  # each has a default, and a name at th
         for name in bots or {"chain": CHAIN}:
             await built.connect(name)
         built.note("the installation is up")
-        tending = asyncio.create_task(built.tend())
-        yield built
+        async with meanwhile(built.tend()):
+            yield built
     finally:
-        if tending is not None:
-            tending.cancel()
-            with suppress(asyncio.CancelledError):
-                await tending
         built.end()
 
 

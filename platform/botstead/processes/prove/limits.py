@@ -10,11 +10,12 @@ import asyncio
 import time
 from bisect import bisect_left
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from botstead.core.ports import Account
 from botstead.pipeline.governor import Governor, Rate
+from botstead.processes.prove.meanwhile import meanwhile
 from botstead.store.valkey import ValkeyBuckets
 
 if TYPE_CHECKING:
@@ -78,10 +79,5 @@ async def senders(running: Installation, *, rate: float) -> AsyncIterator[Sender
         rate: messages a second that are allowed in all.
     """
     made = Senders(running, rate=rate)
-    task = asyncio.create_task(made.run())
-    try:
+    async with meanwhile(made.run()):
         yield made
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

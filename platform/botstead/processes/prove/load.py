@@ -12,14 +12,12 @@ import heapq
 import random
 import time
 from collections import Counter, defaultdict, deque
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import msgspec
-
-from botstead.processes.prove.client import Client, post
-from botstead.processes.prove.deliveries import TELEGRAM_SECRET, update
+from botstead.processes.prove.client import Client
+from botstead.processes.prove.deliveries import message
+from botstead.processes.prove.meanwhile import meanwhile
 
 if TYPE_CHECKING:
     from botstead.processes.prove.installation import Hook, Installation
@@ -109,20 +107,10 @@ class Load:
             TimeoutError: an update was not taken for 90 seconds.
         """
         began = time.monotonic()
-        async with self._sampled(), asyncio.TaskGroup() as group:
+        async with meanwhile(self._sample()), asyncio.TaskGroup() as group:
             for _ in range(AT_ONCE):
                 group.create_task(self._deliver(group, began))
         self._client.close()
-
-    @asynccontextmanager
-    async def _sampled(self) -> AsyncIterator[None]:
-        sampling = asyncio.create_task(self._sample())
-        try:
-            yield
-        finally:
-            sampling.cancel()
-            with suppress(asyncio.CancelledError):
-                await sampling
 
     async def _sample(self) -> None:
         while True:
@@ -158,7 +146,7 @@ class Load:
                 waiter.set_result(None)
 
     async def _talk(self, group: asyncio.TaskGroup, hook: Hook, chat: int, number: int) -> None:
-        asked = delivery(hook, number, chat)
+        asked = message(hook, number, chat, f"u{number}")
         kind = self._random.choice(("at once", "late", "together")) if self._random.random() < self._duplicates else ""
         together = asyncio.create_task(self._insist(asked)) if kind == "together" else None
         began = time.monotonic()
@@ -200,18 +188,6 @@ class Load:
         return False
 
 
-def delivery(hook: Hook, number: int, chat: int, text: str = "") -> bytes:
-    """Return the request that delivers one update.
-
-    Args:
-        hook: where it goes.
-        number: the update's id.
-        chat: the chat's id.
-        text: of the message; by default its number.
-    """
-    return post(hook.path, msgspec.json.encode(update(number, chat, text or f"u{number}")), (TELEGRAM_SECRET, hook.secret))
-
-
 async def deliver(running: Installation, number: int, chat: int, text: str) -> None:
     """Deliver one message to the first bot.
 
@@ -225,7 +201,7 @@ async def deliver(running: Installation, number: int, chat: int, text: str) -> N
         ConnectionError: it was not taken.
     """
     client = Client()
-    status, _ = await client.ask(running.ports()[0], delivery(running.hooks[0], number, chat, text))
+    status, _ = await client.ask(running.ports()[0], message(running.hooks[0], number, chat, text))
     client.close()
     if status != 200:
         raise ConnectionError(f"{text!r} was not taken: {status}")

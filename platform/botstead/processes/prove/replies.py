@@ -7,9 +7,10 @@ from pathlib import Path
 
 import msgspec
 
-from botstead.processes.prove.client import Client, post
+from botstead.processes.prove.client import Client
 from botstead.processes.prove.fault import Fault
 from botstead.processes.prove.provider import CONTROL, Entry, Order
+from botstead.processes.prove.rawhttp import request
 
 Sent = Entry
 """One request that reached the provider."""
@@ -78,6 +79,6 @@ class Provider:
         """
         client = Client()
         try:
-            await client.ask(self.port, post(CONTROL, msgspec.json.encode(Order(token, list(faults)))))
+            await client.ask(self.port, request("POST", CONTROL, body=msgspec.json.encode(Order(token, list(faults)))))
         finally:
             client.close()

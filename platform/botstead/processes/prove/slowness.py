@@ -8,14 +8,17 @@ import time
 
 from botstead.processes.prove.rawhttp import HOST, reluctant, request
 
+HEADER = b"POST /hooks/x HTTP/1.1\r\nHost: localhost\r\nX-Slow: "
+BODY = b"POST /hooks/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{"
 TRICKLE = 1.0
 """Seconds between two bytes."""
 
 
-async def hold_headers(port: int, many: int, patience: float) -> list[float]:
-    """Send headers without end, a byte a second.
+async def hold_senders(first: bytes, port: int, many: int, patience: float) -> list[float]:
+    """Send something without end, a byte a second.
 
     Args:
+        first: how it begins, such as `HEADER` or `BODY`.
         port: loopback port.
         many: how many connections.
         patience: seconds after which we give up.
@@ -23,21 +26,7 @@ async def hold_headers(port: int, many: int, patience: float) -> list[float]:
     Returns:
         Seconds that each connection lasted.
     """
-    return await _all(port, many, patience, b"POST /hooks/x HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
-
-
-async def hold_bodies(port: int, many: int, patience: float) -> list[float]:
-    """Send a body without end, a byte a second.
-
-    Args:
-        port: loopback port.
-        many: how many connections.
-        patience: seconds after which we give up.
-
-    Returns:
-        Seconds that each connection lasted.
-    """
-    return await _all(port, many, patience, b"POST /hooks/x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100000\r\n\r\n{")
+    return await asyncio.gather(*(_trickle(port, patience, first) for _ in range(many)))
 
 
 async def hold_readers(port: int, many: int, patience: float) -> list[float]:
@@ -62,10 +51,6 @@ async def hold_readers(port: int, many: int, patience: float) -> list[float]:
         return time.monotonic() - began
 
     return await asyncio.gather(*(one() for _ in range(many)))
-
-
-async def _all(port: int, many: int, patience: float, first: bytes) -> list[float]:
-    return await asyncio.gather(*(_trickle(port, patience, first) for _ in range(many)))
 
 
 async def _trickle(port: int, patience: float, first: bytes) -> float:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 import asyncpg
 
 from botstead.processes.prove.ask import ask
-from botstead.processes.prove.asking import Asking, asking, share
+from botstead.processes.prove.asking import Asking, asking
 from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.installation import installation
 from botstead.processes.prove.judge import CHAIN, judge, unanswered
 from botstead.processes.prove.load import Load
+from botstead.processes.prove.quantile import quantile
 
 if TYPE_CHECKING:
     from botstead.processes.prove.installation import Installation
@@ -167,8 +168,8 @@ async def held_back(stage: Stage) -> None:
             ended = time.time()
             load.stop()
         await running.settle(load)
-        before = share(_reply_seconds(running, load, began - calm * 2 / 3, began))
-        during = share(_reply_seconds(running, load, began + held / 2, ended))
+        before = quantile(_reply_seconds(running, load, began - calm * 2 / 3, began), empty=0.0)
+        during = quantile(_reply_seconds(running, load, began + held / 2, ended))
         stage.note(f"replies at {rate:.0f}/s, p99: {1e3 * before:.0f} ms before, {1e3 * during:.0f} ms in the second half")
         stage.at_most("P9", "reply, p99, with the transaction open", 1e3 * during, 1e3 * max(SLOWER * before, floor), unit="ms")
         load.acked |= first.acked

@@ -21,6 +21,7 @@ from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.installation import installation
 from botstead.processes.prove.judge import judge
 from botstead.processes.prove.load import Load
+from botstead.processes.prove.meanwhile import meanwhile
 from botstead.processes.prove.smalldisk import BLOCK, Disk, disk, missing
 
 if TYPE_CHECKING:
@@ -121,13 +122,8 @@ async def _supervised(running: Installation) -> AsyncIterator[None]:
                 running.note(f"start Postgres again (it ended with {running.postgres.status})")
                 running.postgres.start()
 
-    task = asyncio.create_task(tend())
-    try:
+    async with meanwhile(tend()):
         yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
 
 
 async def _full(  # noqa: PLR0913  # each has a name at the call

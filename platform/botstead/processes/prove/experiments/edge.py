@@ -8,13 +8,15 @@ import time
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from botstead.processes.prove import deliveries
 from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.installation import installation
+from botstead.processes.prove.quantile import quantile
 from botstead.processes.prove.rawhttp import Line, request, say
-from botstead.processes.prove.slowness import hold_bodies, hold_headers, hold_readers
+from botstead.processes.prove.slowness import BODY, HEADER, hold_readers, hold_senders
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -117,10 +119,8 @@ async def rolling_restart(stage: Stage) -> None:
         visitors = Visitors(running, running.hooks[0])
         longest, exits = 0.0, []
         async with visitors.at_work():
-            for name in [
-                name for _ in range(rounds) for name in sorted(running.slots) if running.slots[name].role in ("api", "worker")
-            ]:
-                slot = running.slots[name]
+            for slot in [*running.of("api"), *running.of("worker")] * rounds:
+                name = slot.name
                 stage.note(f"SIGTERM {name}", kind="fault")
                 status, seconds = await slot.end()
                 longest = max(longest, seconds)
@@ -147,7 +147,7 @@ async def killed_api(stage: Stage) -> None:
         async with visitors.at_work():
             for _ in range(kills):
                 await asyncio.sleep(0.5)
-                victim = running.slots[stage.chance.choice([slot.name for slot in running.slots.values() if slot.role == "api"])]
+                victim = stage.chance.choice(running.of("api"))
                 under_way += visitors.open
                 stage.note(f"SIGKILL {victim.name}", kind="fault")
                 victim.kill()
@@ -211,8 +211,8 @@ async def slow_clients(stage: Stage) -> None:
     """Open many connections that send or read next to nothing; measure what others wait meanwhile."""
     many = 2_000 if stage.full else 300
     attacks: list[tuple[str, Hold, float, float]] = [
-        ("header", hold_headers, HEADER_SECONDS, HEADER_SECONDS + 5),
-        ("body", hold_bodies, BODY_SECONDS, BODY_SECONDS + 5 if stage.full else 2.0),
+        ("header", partial(hold_senders, HEADER), HEADER_SECONDS, HEADER_SECONDS + 5),
+        ("body", partial(hold_senders, BODY), BODY_SECONDS, BODY_SECONDS + 5 if stage.full else 2.0),
         ("reader", hold_readers, 0.0, 10.0 if stage.full else 2.0),
     ]
     async with installation(stage, api=1, worker=1, edge=True) as running:
@@ -234,4 +234,5 @@ async def _waits(running: Installation, seconds: float) -> float:
     async with visitors.at_work():
         await asyncio.sleep(seconds)
     assert not visitors.broken, visitors.broken[:3]
-    return sorted(visitors.waits)[int(len(visitors.waits) * 0.99)]
+    assert visitors.waits, "nobody was answered"
+    return quantile(visitors.waits)

@@ -10,11 +10,12 @@ import msgspec
 
 from botstead.processes.prove import poisons
 from botstead.processes.prove.client import Client
+from botstead.processes.prove.deliveries import message
 from botstead.processes.prove.experiment import experiment
-from botstead.processes.prove.experiments.takeover import quantile
 from botstead.processes.prove.installation import installation
 from botstead.processes.prove.judge import CHAIN, compare
-from botstead.processes.prove.load import Load, delivery
+from botstead.processes.prove.load import Load
+from botstead.processes.prove.quantile import quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -93,10 +94,10 @@ class _Poison:
         await self._swallow("own")
         calm, poisoned = self._waits(0, calm_until), self._waits(calm_until, time.time())
         stage.none("P5", "workers that a bot in its own process took down", ["a restart"] * _more(starts, workers))
-        before = quantile(calm, 0.99)
-        stage.note(f"others' replies, p99: {before:.3f} s before, {quantile(poisoned, 0.99):.3f} s under poison")
+        before = quantile(calm)
+        stage.note(f"others' replies, p99: {before:.3f} s before, {quantile(poisoned):.3f} s under poison")
         limit = max(2 * before, FLOOR)
-        stage.at_most("P5", "others' replies under poison, p99", quantile(poisoned, 0.99), limit, unit="s")
+        stage.at_most("P5", "others' replies under poison, p99", quantile(poisoned), limit, unit="s")
 
     async def in_worker(self, *, deaths: int) -> int:
         """Poison a bot in the worker itself, and kill a worker now and then besides; returns how many were killed."""
@@ -188,7 +189,7 @@ class _Poison:
 
     async def _deliver(self, hook: Hook, chat: int, text: str) -> None:
         self._number += 1
-        asked = delivery(hook, 10_000_000 + self._number, chat, text)
+        asked = message(hook, 10_000_000 + self._number, chat, text)
         status, body = await self._client.ask(self.running.ports()[0], asked)
         assert status == 200, msgspec.json.decode(body)
 

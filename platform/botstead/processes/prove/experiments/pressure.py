@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from botstead.processes.prove.asking import Asking, asking
@@ -13,6 +13,7 @@ from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.installation import installation
 from botstead.processes.prove.judge import CHAIN, judge
 from botstead.processes.prove.load import Load
+from botstead.processes.prove.meanwhile import meanwhile
 
 if TYPE_CHECKING:
     from botstead.processes.prove.installation import Installation
@@ -108,10 +109,5 @@ async def _memory(slot: Slot) -> AsyncIterator[list[float]]:
             await asyncio.sleep(LOOK_EVERY)
             sizes.append(slot.memory())
 
-    task = asyncio.create_task(look())
-    try:
+    async with meanwhile(look()):
         yield sizes
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task

@@ -9,11 +9,11 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from botstead.processes.prove.experiment import experiment
-from botstead.processes.prove.experiments.takeover import quantile
 from botstead.processes.prove.hurt import Hurt, cases
 from botstead.processes.prove.installation import installation
 from botstead.processes.prove.judge import CHAIN, judge, unanswered
 from botstead.processes.prove.load import Load
+from botstead.processes.prove.quantile import quantile
 from botstead.processes.prove.traps import traps
 
 if TYPE_CHECKING:
@@ -83,9 +83,9 @@ class _Round:
         await self._recovered()
         watching.cancel()
         before, during = self._waits(calm, hurt), self._waits(hurt, healed)
-        stage.note(f"others' replies, p99: {quantile(before, 0.99):.3f} s before, {quantile(during, 0.99):.3f} s under faults")
-        limit = max(TIMES * quantile(before, 0.99), FLOOR)
-        stage.at_most("P11", f"others' replies, p99 ({name})", quantile(during, 0.99), limit, unit="s")
+        stage.note(f"others' replies, p99: {quantile(before):.3f} s before, {quantile(during):.3f} s under faults")
+        limit = max(TIMES * quantile(before), FLOOR)
+        stage.at_most("P11", f"others' replies, p99 ({name})", quantile(during), limit, unit="s")
         stage.at_most("P11", f"growth of the worker ({name})", max(0.0, self._peak - memory), GROWTH, unit="MB")
         for each in self._hurts:
             each.check(stage)

@@ -12,6 +12,7 @@ from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.installation import installation
 from botstead.processes.prove.judge import Place, judge, unanswered
 from botstead.processes.prove.load import Load, deliver
+from botstead.processes.prove.quantile import quantile
 
 if TYPE_CHECKING:
     from botstead.processes.prove.installation import Installation
@@ -63,7 +64,7 @@ async def takeover(stage: Stage) -> None:
         await loading
         await running.settle(load)
         stage.at_least("P7", "conversations that had to wait", len(waits), deaths)
-        stage.at_most("P7", "wait, p99", quantile(waits, 0.99), 2 * lease, unit="s")
+        stage.at_most("P7", "wait, p99", quantile(waits), 2 * lease, unit="s")
         stage.at_most("P7", "wait, longest", max(waits, default=math.inf), 2.5 * lease, unit="s")
         judge(load, running).check(stage, allowed_again=UNDER_WAY * deaths)
 
@@ -159,14 +160,3 @@ def _check(stage: Stage, running: Installation, rounds: int) -> None:
     stage.none("P8", "replies or state of the one that came back", stale)
     stage.none("P2", "effects done twice", twice)
     stage.none("P3", "conversations with effects missing or out of order", disordered)
-
-
-def quantile(values: Sequence[float], share: float) -> float:
-    """Return the value that so many do not exceed; infinite when there are none.
-
-    Args:
-        values: in any order.
-        share: from 0 to 1.
-    """
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, math.ceil(share * len(ordered)) - 1)] if ordered else math.inf

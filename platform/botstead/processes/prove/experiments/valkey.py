@@ -8,12 +8,12 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from botstead.processes.prove.asking import share
 from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.installation import installation
 from botstead.processes.prove.judge import judge
 from botstead.processes.prove.limits import Senders, senders
 from botstead.processes.prove.load import Load
+from botstead.processes.prove.quantile import quantile
 
 if TYPE_CHECKING:
     from botstead.processes.prove.installation import Installation
@@ -45,7 +45,7 @@ async def valkey(stage: Stage) -> None:
             await asyncio.sleep(seconds / 2)  # it warms up
             warm = len(load.ack_seconds)
             await asyncio.sleep(seconds)
-            baseline = share(load.ack_seconds[warm:])
+            baseline = quantile(load.ack_seconds[warm:], empty=0.0)
             stage.note(f"acknowledged within {1e3 * baseline:.1f} ms (p99) without a fault")
             for name, fault in FAULTS.items():
                 await _hurt(running, load, sending, name, fault, seconds=seconds, slowest=max(SLOWER * baseline, floor))
@@ -73,7 +73,7 @@ async def _hurt(  # noqa: PLR0913  # each has a name at the call
     stage = running.stage
     taken = load.ack_seconds[first:]
     stage.at_least("P10", f"acknowledged ({name})", len(taken), 1)
-    stage.at_most("P10", f"acknowledgement, p99 ({name})", 1e3 * share(taken), 1e3 * slowest, unit="ms")
+    stage.at_most("P10", f"acknowledgement, p99 ({name})", 1e3 * quantile(taken), 1e3 * slowest, unit="ms")
     stage.at_most("P10", f"{SENDS} ({name})", sending.busiest(began), OPEN * LIMIT)
 
 
