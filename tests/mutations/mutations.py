@@ -233,7 +233,9 @@ MUTATIONS = (
         "E10",
         "a reply is given up when the answer to it is too large",
         (
-            Edit("runtime/egress/wire.py", "import EgressBroken, EgressError,", "import EgressBroken, EgressError, EgressRefused,"),
+            Edit(
+                "runtime/egress/wire.py", "import EgressBroken, EgressError,", "import EgressBroken, EgressError, EgressRefused,"
+            ),
             Edit("runtime/egress/wire.py", 'EgressBroken(f"The answer is larger', 'EgressRefused(f"The answer is larger'),
         ),
     ),

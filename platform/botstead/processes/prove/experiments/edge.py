@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from botstead.processes.prove import deliveries
 from botstead.processes.prove.experiment import experiment
-from botstead.processes.prove.installation import installation
+from botstead.processes.prove.installation import BODY_LIMIT, installation
 from botstead.processes.prove.quantile import quantile
 from botstead.processes.prove.rawhttp import Line, request, say
 from botstead.processes.prove.slowness import BODY, HEADER, hold_readers, hold_senders
@@ -178,6 +178,9 @@ def strange_requests(hook: Hook) -> dict[str, bytes]:
     asked["HTTP/3.7"] = whole.replace(b"HTTP/1.1", b"HTTP/3.7", 1)
     asked["unsigned for another Host"] = request("POST", hook.path, host="evil.example", body=b"{}")
     asked["absolute form, unsigned"] = request("POST", f"http://evil.example{hook.path}", body=b"{}")
+    # These two the edge refuses itself; all others it hands on.
+    asked["metrics"] = request("GET", "/metrics")
+    asked["too large"] = request("POST", hook.path, body=bytes(BODY_LIMIT + 1))
     asked["CONNECT"] = request("CONNECT", "127.0.0.1:22")
     return asked
 
