@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING
 
@@ -46,9 +47,12 @@ async def _struck(stage: Stage, counts: Counts, *, updates: int) -> None:
     async with installation(stage, api=2, worker=2, scheduler=1, bots=BOTS, settings=settings) as running:
         load = Load(stage, running, updates=updates, conversations=CONVERSATIONS)
         strikes = Strikes(running, load, lease=lease)
-        async with asyncio.TaskGroup() as group:
-            group.create_task(load.run())
-            group.create_task(strikes.run(counts))
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(load.run())
+                group.create_task(strikes.run(counts))
+        except* TimeoutError as errors:  # what was taken until then is judged all the same
+            stage.note(f"given up at {load.count}: {str(errors.exceptions[0]).partition(chr(10))[0]}")
         stage.note(f"{load.count} acknowledged in {load.deliveries} deliveries; not taken: {dict(load.refused)}")
         ended = time.monotonic()
         drain = DRAIN_SECONDS if stage.full else DRAIN_SECONDS / 3
@@ -60,5 +64,5 @@ async def _struck(stage: Stage, counts: Counts, *, updates: int) -> None:
         stage.none("P6", "answers other than 200 and 503", load.wrong)
         stage.at_most("P4", "time to answer what was left", drained, drain, unit="s")
         if counts.crashes or counts.restarts:
-            longest = max(strikes.returns)
+            longest = max(strikes.returns, default=math.inf)
             stage.at_most("P9", "from Postgres's return to the next acknowledgement", longest, RETURN_SECONDS, unit="s")
