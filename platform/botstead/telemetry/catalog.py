@@ -12,10 +12,13 @@ from prometheus_client import GCCollector, ProcessCollector
 
 from botstead.core.messages import Reason
 from botstead.telemetry.metrics import OPEN, Metrics
+from botstead.telemetry.vitals import Vitals
 
 METRICS: Final = Metrics()
 ProcessCollector(registry=METRICS.registry)
 GCCollector(registry=METRICS.registry)
+VITALS: Final = Vitals(METRICS.registry)
+"""Readings of the whole installation; the leading scheduler fills them."""
 
 register = METRICS.register
 exposition = METRICS.exposition
@@ -97,4 +100,21 @@ CACHE_REQUESTS: Final = METRICS.counter(
     max_sets=120,
     cache=OPEN,
     result=("hit", "miss", "stale", "bypass"),
+)
+CANARY_PROBES: Final = METRICS.counter(
+    "canary_probes_total",
+    "Messages that went the whole road to prove that it is open, by how they ended: ok, or the hop that broke.",
+    max_sets=9,
+    outcome=("ok", "edge", "api", "database", "worker", "handler", "outbox", "delivery"),
+)
+CANARY_ROUND_TRIP: Final = METRICS.histogram(
+    "canary_round_trip_seconds",
+    "From the sending of a canary's message to the proof that its answer was delivered.",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+)
+LOOP_BLOCKED: Final = METRICS.counter(
+    "bot_loop_blocked_total",
+    "How often a bot's handler blocked the event loop of its worker for more than a second.",
+    max_sets=200,
+    bot=OPEN,
 )
