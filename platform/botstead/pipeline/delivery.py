@@ -192,7 +192,7 @@ class Delivery:
         wait = head.due - asyncio.get_running_loop().time()
         if wait > 0:
             asyncio.get_running_loop().call_later(wait, self._offer, lane)
-        elif self._total >= SENDERS or self._inflight[head.channel] >= SENDERS_PER_CHANNEL:
+        elif not self._room(head.channel):
             self._ready[head.channel].append(lane)
         else:
             lane.sending = True
@@ -217,12 +217,16 @@ class Delivery:
             elif lane.outgoing:
                 loop.call_later(0.25, self._offer, lane)
 
+    def _room(self, channel: int) -> bool:
+        """Whether a channel may send one more at once: never more than are free, so that however many are slow, some are."""
+        return self._inflight[channel] < min(SENDERS_PER_CHANNEL, SENDERS - self._total)
+
     def _offer_next(self) -> None:
         for channel in list(self._ready):
             if self._total >= SENDERS:
                 return
             ready = self._ready[channel]
-            if ready and self._inflight[channel] < SENDERS_PER_CHANNEL:
+            if ready and self._room(channel):
                 self._offer(ready.popleft())
             if not ready:
                 self._ready.pop(channel, None)

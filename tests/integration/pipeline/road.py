@@ -40,6 +40,8 @@ class Network:
         self.answers: defaultdict[str, list[Receipt]] = defaultdict(list)
         """What the next attempts at an address are answered; then «sent»."""
         self.delay = 0.0
+        self.held: dict[str, asyncio.Event] = {}
+        """Sends to an address that starts with one of these wait for its event."""
 
     def verify(self, delivery, account, now) -> None:
         """Everybody is who they say they are."""
@@ -55,6 +57,8 @@ class Network:
         self.attempts.append(note)
         if self.delay:
             await asyncio.sleep(self.delay)
+        if held := [event for start, event in self.held.items() if sending.conversation.startswith(start)]:
+            await held[0].wait()
         laid_out = self.answers[sending.conversation]
         receipt = laid_out.pop(0) if laid_out else SENT
         if receipt.outcome is Outcome.SENT:

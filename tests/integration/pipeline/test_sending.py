@@ -58,6 +58,28 @@ def test_a_wait_that_the_provider_named_survives_the_worker(postgres_dsn):
     on_road(postgres_dsn, story)
 
 
+def test_however_many_providers_are_slow_another_bot_has_room(postgres_dsn, monkeypatch):
+    monkeypatch.setattr(delivery, "SENDERS", 16)
+    monkeypatch.setattr(delivery, "SENDERS_PER_CHANNEL", 8)
+
+    async def story(road):
+        slow = [await road.bot(f"slow{n}") for n in range(3)]
+        quick = await road.bot("quick")
+        await road.worker()
+        gate = road.network.held["slow"] = asyncio.Event()
+        for account in slow:
+            await road.inbox.accept(account, tuple(message(f"slow-{account.id}-{n}", f"s{n}") for n in range(16)))
+        await until(lambda: len({to.split("-")[1] for to, *_ in road.network.attempts}) == len(slow))
+        await road.inbox.accept(quick, (message("quick", "q"),))
+        await until(lambda: road.network.texts("quick") == ["q"])
+        assert not [text for text in road.network.texts() if text != "q"]
+        gate.set()
+        await road.settled()
+        assert len(road.network.texts()) == 49
+
+    on_road(postgres_dsn, story)
+
+
 def test_unknown_is_sent_again_and_order_is_kept_meanwhile(postgres_dsn, monkeypatch):
     monkeypatch.setattr(retry, "SEND_BASE", 0.1)
 
