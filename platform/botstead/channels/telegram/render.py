@@ -28,6 +28,9 @@ BUTTON_LIMIT: Final = 64
 TIMEOUT: Final = 8.0
 """Seconds; below the 10 s lease of a worker, so that an attempt ends before its worker can be taken for dead."""
 
+ANSWER_LIMIT: Final = 262_144
+"""Bytes of an answer. A message comes back with the one it replies to: escaped, 70 kB at most. 64 at once have to fit in memory."""
+
 _FILES: Final = {
     "image": ("sendPhoto", "photo"),
     "audio": ("sendAudio", "audio"),
@@ -67,6 +70,7 @@ def call(method: str, fields: Mapping[str, Any], *, base: str = API_BASE, timeou
         headers={"content-type": "application/json"},
         body=body,
         timeout=timeout,
+        limit=ANSWER_LIMIT,
         service="telegram",
     )
 
