@@ -1,6 +1,7 @@
 """How fast we may send: what the provider allows each bot in all, and each conversation. Delays, never drops.
 
-The bot's limit is shared by all workers through the cache server; without it each worker takes its share of the rate.
+The bot's limit is shared by all workers through the cache server; without it each worker takes its share of the rate. Places
+that were given out stay taken when that server forgets them or goes away: what it knew is remembered here too.
 Conversations belong to one worker, so theirs is kept in memory. Both are the generic cell rate algorithm: one number,
 the theoretical arrival time, for each bucket.
 """
@@ -13,8 +14,11 @@ from typing import NamedTuple
 
 from botstead.core.ports import Account
 
-Shared = Callable[[str, float, float], Awaitable[float | None]]
-"""(bucket, seconds a message, burst seconds) to seconds to wait; None when the shared buckets are away."""
+Shared = Callable[[str, float, float, float], Awaitable[float | None]]
+"""(bucket, seconds a message, burst seconds, seconds from now for which places are taken as far as we know) to seconds to wait,
+negative for a send that comes early; None when the shared buckets are away."""
+BURST = 1.0
+"""Seconds by which a bot's messages may come early."""
 CONVERSATIONS = 10_000
 """Buckets of conversations kept in memory."""
 
@@ -83,13 +87,14 @@ class Governor:
         return wait
 
     async def _bot(self, channel: int, interval: float, now: float) -> float:
-        burst = 1.0
         if self._shared is not None:
-            wait = await self._shared(f"rate:{channel}", interval, burst)
+            taken = max(0.0, self._bots.get(channel, 0.0) - now)
+            wait = await self._shared(f"rate:{channel}", interval, BURST, taken)
             if wait is not None:
-                return wait
+                self._bots[channel] = max(self._bots.get(channel, 0.0), now + wait + interval + BURST)
+                return max(0.0, wait)
         share = interval * max(1, self._workers())
-        self._bots[channel], wait = reserve(self._bots.get(channel, 0.0), now=now, interval=share, burst=burst)
+        self._bots[channel], wait = reserve(self._bots.get(channel, 0.0), now=now, interval=share, burst=BURST)
         return wait
 
     def _conversation(self, conversation: str, rate: Rate, now: float) -> float:

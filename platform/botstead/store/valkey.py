@@ -135,14 +135,20 @@ class ValkeyCache:
 
 
 class ValkeyBuckets:
-    """Rate limits shared by all workers: the generic cell rate algorithm by Valkey's own clock."""
+    """Rate limits shared by all workers: the generic cell rate algorithm by Valkey's own clock.
+
+    Whoever asks says for how long places are taken as far as it knows, so that a Valkey that was emptied or away goes on where it
+    stopped. A quarter of a second more or less is the network's delay, and does not count.
+    """
 
     SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local arrival = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now) + ARGV[1]
+local taken = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
+if now + ARGV[3] > taken + 0.25 then taken = now + ARGV[3] end
+local arrival = taken + ARGV[1]
 redis.call('SET', KEYS[1], string.format('%.6f', arrival), 'PX', math.ceil((arrival - now + ARGV[2]) * 1000) + 1000)
-return string.format('%.6f', math.max(0, arrival - ARGV[1] - ARGV[2] - now))
+return string.format('%.6f', arrival - ARGV[1] - ARGV[2] - now)
 """
 
     def __init__(self, url: str) -> None:
@@ -153,17 +159,18 @@ return string.format('%.6f', math.max(0, arrival - ARGV[1] - ARGV[2] - now))
         """
         self._guarded = Guarded(url)
 
-    async def reserve(self, bucket: str, interval: float, burst: float) -> float | None:
-        """Take a place; returns the seconds to wait, or None when Valkey is away.
+    async def reserve(self, bucket: str, interval: float, burst: float, taken: float) -> float | None:
+        """Take a place; returns the seconds to wait, negative for a send that comes early, or None when Valkey is away.
 
         Args:
             bucket: its name.
             interval: seconds a message.
             burst: seconds by which messages may come early.
+            taken: seconds from now for which places are taken as far as the caller knows.
         """
 
         def take(server: client.Valkey) -> Awaitable[Any]:
-            return server.eval(self.SCRIPT, 1, f"{PREFIX}{bucket}", str(interval), str(burst))  # type: ignore[return-value]  # its type is that of both clients
+            return server.eval(self.SCRIPT, 1, f"{PREFIX}{bucket}", str(interval), str(burst), str(taken))  # type: ignore[return-value]  # its type is that of both clients
 
         answer = await self._guarded.run(take)
         return None if answer is None else float(answer)

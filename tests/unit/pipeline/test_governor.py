@@ -45,7 +45,7 @@ def test_a_conversation_has_its_burst_and_then_its_rate():
 
 
 def test_workers_share_the_rate_when_the_shared_buckets_are_away():
-    async def away(_bucket, _interval, _burst):
+    async def away(_bucket, _interval, _burst, _taken):
         return None
 
     alone = waits(Governor(lambda _: Rate(bot_per_second=10), None, workers=lambda: 1), 40)
@@ -54,8 +54,28 @@ def test_workers_share_the_rate_when_the_shared_buckets_are_away():
 
 
 def test_the_shared_buckets_decide_when_they_are_there():
-    async def three(bucket, interval, burst):
-        assert (bucket, interval, burst) == ("rate:7", 0.1, 1.0)
+    async def three(bucket, interval, burst, taken):
+        assert (bucket, interval, burst, taken) == ("rate:7", 0.1, 1.0, 0.0)
         return 3.0
 
     assert waits(Governor(lambda _: Rate(bot_per_second=10), three, workers=lambda: 1), 1) == [3.0]
+
+
+def test_what_was_given_out_stays_taken_when_the_shared_buckets_go_away():
+    answers = iter([3.0, None, None])
+
+    async def sometimes(_bucket, _interval, _burst, _taken):
+        return next(answers)
+
+    assert waits(Governor(lambda _: Rate(bot_per_second=10), sometimes, workers=lambda: 1), 3) == pytest.approx([3.0, 3.1, 3.2])
+
+
+def test_the_shared_buckets_are_told_what_is_taken():
+    told = []
+
+    async def shared(_bucket, _interval, _burst, taken):
+        told.append(taken)
+        return -0.9
+
+    assert waits(Governor(lambda _: Rate(bot_per_second=10), shared, workers=lambda: 1), 2) == [0.0, 0.0]
+    assert told == pytest.approx([0.0, 0.2])
