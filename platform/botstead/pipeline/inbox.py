@@ -40,6 +40,8 @@ AHEAD = 1_000
 """Waiting messages from which on ingest waits for the workers: replies then come in time, at the same throughput."""
 AHEAD_WAIT = 1.0
 """Longest such wait in seconds; a third of the shortest deadline of any provider."""
+ANSWER_WAIT = 2.0
+"""Longest wait for a commit, in seconds. A database that hangs (locks, a disk that stalls) is one that cannot answer now."""
 INTERNAL = 2
 """`message.direction` of what is asked for from inside."""
 
@@ -68,7 +70,7 @@ class Inbox:
         self._resolve = resolve
         self._backlog_limit = backlog_limit
         self._room: Callable[[], Awaitable[None]] | None = None
-        self._batcher: Batcher[list[NewMessage], list[int]] = Batcher(self._flush)
+        self._batcher: Batcher[list[NewMessage], list[int]] = Batcher(self._flush, patience=ANSWER_WAIT)
         self._queued = 0
         self._bytes = 0
         self._full = False
@@ -131,6 +133,8 @@ class Inbox:
             elif not self._level.is_set():
                 await within(AHEAD_WAIT, self._level)
             return await self._commit(rows)
+        except TimeoutError as error:
+            raise Unavailable("The database does not answer in time.", after=1) from error
         finally:
             self._queued -= len(rows)
             self._bytes -= size

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.acceptance.prove.plays import holds
 
 
-@pytest.mark.xfail(strict=True, reason="Behind a table that is locked, deliveries wait in line for longer than five seconds.")
 def test_without_connections_or_behind_locks_who_delivers_is_told_to_come_again():
     holds("E8")
 

@@ -115,3 +115,27 @@ def test_ending_the_loop_leaves_nobody_waiting():
                 await future
 
     asyncio.run(story())
+
+
+def test_who_has_waited_too_long_is_let_go_and_what_had_not_begun_is_never_flushed():
+    async def story():
+        begun, gate, batches = asyncio.Event(), asyncio.Event(), []
+
+        async def flush(batch):
+            batches.append(list(batch))
+            begun.set()
+            await gate.wait()
+            return batch
+
+        async with running(flush, patience=0.01) as batcher:
+            stuck = batcher.submit(1)
+            await begun.wait()
+            behind = batcher.submit(2)
+            for waiting in (stuck, behind):
+                with pytest.raises(TimeoutError):
+                    await asyncio.wait_for(asyncio.shield(waiting), 5)
+            gate.set()
+            assert await batcher.submit(3) == 3
+        assert batches == [[1], [3]]
+
+    asyncio.run(story())
