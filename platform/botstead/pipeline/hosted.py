@@ -7,6 +7,7 @@ import logging
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -118,7 +119,6 @@ class HostedBot:
         self._children: set[Child] = set()
         self._watches = Tasks()
         self._starting = asyncio.Lock()
-        self._quarantine = asyncio.Lock()
         self._stopped = False
 
     @classmethod
@@ -131,7 +131,7 @@ class HostedBot:
         environment: Mapping[str, str] | None = None,
         host: Sequence[str] = HOST,
     ) -> HostedBot:
-        """Build one for `handle_alone` only: any bot, with a memory limit even if it has none itself.
+        """Build one for its wards only: any bot, with a memory limit even if it has none itself.
 
         Args:
             folder: the folder with its `bot.py`.
@@ -164,40 +164,24 @@ class HostedBot:
             BotResting: there is no process now; the event did not run.
             HandlerFailed: the bot raised, ran out of time, or answered nonsense.
         """
-        return await self._run(await self._current(), incoming)
+        return await self.run(await self._current(), incoming)
 
-    async def handle_alone(self, incoming: Incoming) -> Effects:
-        """Run the bot on one event that has killed a process before: in a fresh one, alone, which is then discarded.
-
-        Raises:
-            BotDied: the process died, and this event did it.
-            BotResting: no process could be started; the event did not run.
-            HandlerFailed: the bot raised, ran out of time, or answered nonsense.
-        """
-        async with self._quarantine:
-            child = await self._begin()
-            try:
-                return await self._run(child, incoming)
-            finally:
-                await self._end(child)
+    def ward(self) -> Ward:
+        """Make a place where events run one at a time, in processes that run no others."""
+        return Ward(self)
 
     async def stop(self) -> None:
         """End every process of this bot, and what runs in it. Let the worker drain first."""
         self._stopped = True
         await self._watches.stop(0)
-        await asyncio.gather(*(self._end(child) for child in self._children))
+        await asyncio.gather(*map(self.end, self._children))
 
-    async def _current(self) -> Child:
-        async with self._starting:
-            if self._child is not None and not self._child.alive:
-                self._lose(self._child, "bot_process_died", how=self._child.how, level=logging.WARNING)
-            if self._child is None:
-                self._child = await self._begin()
-                self._began = self._rest.now()
-                self._watches.start(f"bot-{self.name}-{self._child.pid}", self._watch(self._child))
-            return self._child
+    async def begin(self) -> Child:
+        """Start a process besides the current one; whoever does has to `end` it.
 
-    async def _begin(self) -> Child:
+        Raises:
+            BotResting: none can be started.
+        """
         if self._stopped:
             raise BotResting("The bot is being stopped.", after=1.0)
         self._rest.require_over()
@@ -206,9 +190,9 @@ class HostedBot:
         except (ChildBroken, ChildDied) as error:
             raise BotResting(f"The bot cannot be started. {error.message}", after=self._rest.note_failed_start()) from error
         self._children.add(child)
-        if self._is_too_large(child):
+        if self.is_too_large(child):
             used = child.resident()
-            await self._end(child)
+            await self.end(child)
             advice = (
                 f"It uses {_megabytes(used)} before its first event, its limit is {_megabytes(self.limits.memory)}: raise memory."
             )
@@ -216,29 +200,20 @@ class HostedBot:
         event(logger, "bot_process_started", bot=self.name, child=child.pid)
         return child
 
-    def _lose(self, child: Child, what: str, *, how: str, level: int = logging.INFO) -> None:
-        """Have no current process any longer; the next one starts at once, or after a rest if this happens often."""
-        event(logger, what, level=level, bot=self.name, child=child.pid, how=how)
-        self._child = None
-        self._rest.note_end(lived=self._rest.now() - self._began)
+    async def end(self, child: Child) -> None:
+        """End a process that `begin` started."""
+        try:
+            await child.stop()
+        finally:
+            self._children.discard(child)
 
-    def _is_too_large(self, child: Child) -> bool:
-        return 0 < self.limits.memory < child.resident()
+    async def run(self, child: Child, incoming: Incoming) -> Effects:
+        """Run one event in a process.
 
-    async def _end(self, child: Child) -> None:
-        await child.stop()
-        self._children.discard(child)
-
-    async def _watch(self, child: Child) -> None:
-        """Look after one process until it is gone, by its own doing or because it grew too large."""
-        while not await child.ended(seconds=WATCH):
-            if self._is_too_large(child):
-                if self._child is child:
-                    self._lose(child, "bot_process_recycled", how=_megabytes(child.resident()))
-                await child.finish(seconds=self.limits.deadline)
-        self._children.discard(child)
-
-    async def _run(self, child: Child, incoming: Incoming) -> Effects:
+        Raises:
+            BotDied: the process died meanwhile.
+            HandlerFailed: the bot raised, ran out of time, or answered nonsense.
+        """
         try:
             answer = await child.call(msgspec.json.encode(incoming), seconds=self.limits.deadline)
             return msgspec.json.decode(answer, type=Effects)
@@ -248,6 +223,82 @@ class HostedBot:
             raise HandlerFailed(failed.message, after=failed.after) from failed
         except msgspec.DecodeError as error:
             raise HandlerFailed(f"The bot's process answered nonsense: {error}") from error
+
+    def is_too_large(self, child: Child) -> bool:
+        """Whether a process uses more memory than the bot may."""
+        return 0 < self.limits.memory < child.resident()
+
+    async def _current(self) -> Child:
+        async with self._starting:
+            if self._child is not None and not self._child.alive:
+                self._lose(self._child, "bot_process_died", how=self._child.how, level=logging.WARNING)
+            if self._child is None:
+                self._child = await self.begin()
+                self._began = self._rest.now()
+                self._watches.start(f"bot-{self.name}-{self._child.pid}", self._watch(self._child))
+            return self._child
+
+    def _lose(self, child: Child, what: str, *, how: str, level: int = logging.INFO) -> None:
+        """Have no current process any longer; the next one starts at once, or after a rest if this happens often."""
+        event(logger, what, level=level, bot=self.name, child=child.pid, how=how)
+        self._child = None
+        self._rest.note_end(lived=self._rest.now() - self._began)
+
+    async def _watch(self, child: Child) -> None:
+        """Look after one process until it is gone, by its own doing or because it grew too large."""
+        while not await child.ended(seconds=WATCH):
+            if self.is_too_large(child):
+                if self._child is child:
+                    self._lose(child, "bot_process_recycled", how=_megabytes(child.resident()))
+                await child.finish(seconds=self.limits.deadline)
+        self._children.discard(child)
+
+
+class Ward:
+    """Runs events of one bot that may kill their process, one at a time.
+
+    A process that answered well runs the next one. One that did not is ended; and a death is put down to an event only if
+    the process had run no other before, which might have hurt it.
+    """
+
+    def __init__(self, bot: HostedBot) -> None:
+        """Start nothing yet.
+
+        Args:
+            bot: whose events.
+        """
+        self._bot = bot
+        self._child: Child | None = None
+
+    async def handle(self, incoming: Incoming) -> Effects:
+        """Run the bot on one event. One that dies in a process that had run others is run once more, in a fresh one.
+
+        Raises:
+            BotDied: the process died, and this event did it.
+            BotResting: no process could be started; the event did not run.
+            HandlerFailed: the bot raised, ran out of time, or answered nonsense.
+        """
+        if self._child is not None:
+            with suppress(BotDied):
+                return await self._run(self._child, incoming)
+        self._child = await self._bot.begin()
+        return await self._run(self._child, incoming)
+
+    async def end(self) -> None:
+        """End its process, if there is one."""
+        child, self._child = self._child, None
+        if child is not None:
+            await self._bot.end(child)
+
+    async def _run(self, child: Child, incoming: Incoming) -> Effects:
+        well = False
+        try:
+            effects = await self._bot.run(child, incoming)
+            well = not self._bot.is_too_large(child)
+            return effects
+        finally:
+            if not well:
+                await self.end()
 
 
 def _megabytes(count: int) -> str:

@@ -7,7 +7,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
 
 import msgspec
 
@@ -18,6 +17,7 @@ from botstead.pipeline.blame import Accountable, Blame
 from botstead.pipeline.hosted import BotDied, BotResting
 from botstead.pipeline.lanes import Lane
 from botstead.pipeline.outbox import Done
+from botstead.pipeline.quarantine import Alone, Quarantine
 from botstead.pipeline.retry import CRASHES, GiveUp, after_failure
 from botstead.store.postgres import RowRefused, storable
 from botstead.store.road import Failure, Pending
@@ -40,21 +40,13 @@ logger = logging.getLogger(__name__)
 EVENT = msgspec.json.Decoder(Event)
 
 
-class Alone(Protocol):
-    """Runs a bot on one event in a process made for it."""
-
-    async def handle_alone(self, incoming: Incoming) -> Effects:
-        """See `HostedBot.handle_alone`."""
-        ...
-
-
 class Runs:
     """Runs handlers and turns what comes out into an outcome or a failure."""
 
     def __init__(
         self,
         handlers: Mapping[int, Handler],
-        quarantine: Mapping[int, Alone],
+        alone: Mapping[int, Alone],
         *,
         blame: Blame,
         gesture: Callable[[Account, str, Typing | AnswerButton], None],
@@ -63,23 +55,23 @@ class Runs:
 
         Args:
             handlers: by bot number.
-            quarantine: by bot number, for messages that have taken a process down.
+            alone: by bot number, for messages that may have taken a process down.
             blame: where the running message is named.
             gesture: shows typing, answers a button press; best effort.
         """
         self._handlers = handlers
-        self._quarantine = quarantine
+        self._alone = alone
+        self._quarantine = Quarantine()
         self._blame = blame
         self._gesture = gesture
-        self._alone = asyncio.Semaphore(1)
 
     def can(self, bot: int) -> bool:
         """Whether a bot can run here."""
         return bot in self._handlers
 
     def isolates(self, bot: int) -> bool:
-        """Whether a message of a bot that has a claim runs in a process of its own."""
-        return bot in self._quarantine
+        """Whether a message of a bot that has a claim runs apart from others."""
+        return bot in self._alone
 
     def limit(self, bot: int) -> int:
         """Return how many handlers of a bot may run at once."""
@@ -120,13 +112,12 @@ class Runs:
         return await self._handle(lane, row, account, incoming)
 
     async def _handle(self, lane: Lane, row: Pending, account: Account, incoming: Incoming) -> Effects:
-        handler, quarantine = self._handlers[row.bot], self._quarantine.get(row.bot)
+        handler, alone = self._handlers[row.bot], self._alone.get(row.bot)
         typing = asyncio.get_running_loop().call_later(TYPING_AFTER, self._gesture, account, lane.conversation, Typing())
         began = time.monotonic()
         try:
-            if row.claims and quarantine is not None:
-                async with self._alone:
-                    return await quarantine.handle_alone(incoming)
+            if row.claims and alone is not None:
+                return await self._quarantine.run(row.bot, alone, incoming, claims=row.claims)
             async with asyncio.timeout(handler.limits.deadline + GRACE):
                 return await Accountable(handler.handle(incoming), self._blame, (row.id, row.partition, account.bot_name))
         finally:

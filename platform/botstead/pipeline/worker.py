@@ -26,7 +26,8 @@ from botstead.pipeline.lanes import MEMORY_LIMIT, Lane, Lanes, heads
 from botstead.pipeline.lease import Lease
 from botstead.pipeline.outbox import Done, Ghost, Outbox
 from botstead.pipeline.ownership import Ownership
-from botstead.pipeline.runs import Alone, Runs, homeless
+from botstead.pipeline.quarantine import Alone
+from botstead.pipeline.runs import Runs, homeless
 from botstead.runtime.tasks import Tasks, within
 from botstead.store.membership import Membership
 from botstead.store.postgres import RowRefused, VersionConflict

@@ -25,8 +25,10 @@ class Rogue:
 
     def __init__(self) -> None:
         self.kept: list[bytearray] = []
+        self.handled = 0
 
     async def handle(self, incoming: Incoming) -> Effects:
+        self.handled += 1
         word, _, rest = incoming.event.text.partition(" ")
         answer = getattr(self, f"do_{word}")(rest)
         return await answer if asyncio.iscoroutine(answer) else answer
@@ -55,6 +57,12 @@ class Rogue:
 
     def do_exit(self, status: str) -> Effects:
         os._exit(int(status))
+
+    def do_die_if_used(self, _: str) -> Effects:
+        """Die of what another event has left behind."""
+        if self.handled > 1:
+            os._exit(4)
+        return self.do_say("fresh")
 
     def do_quit(self, status: str) -> Effects:
         sys.exit(int(status))

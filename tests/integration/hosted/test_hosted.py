@@ -23,6 +23,7 @@ from botstead.core.ports import Incoming, Limits
 from botstead.core.settings import Settings, load
 from botstead.pipeline import hosted
 from botstead.pipeline.hosted import BotDied, BotResting, HostedBot
+from botstead.pipeline.quarantine import PLACES_OF_A_BOT, Quarantine
 from botstead.processes.bot_host import environment
 
 ROGUE = (sys.executable, str(Path(__file__).parent / "rogue.py"))
@@ -387,27 +388,97 @@ def test_a_process_that_keeps_dying_rests_longer_each_time():
     asyncio.run(story())
 
 
-def test_quarantine_runs_one_event_in_a_process_of_its_own():
+def test_a_ward_runs_events_apart_and_keeps_a_process_that_answers_well():
     async def story():
         async with bot() as rogue:
             usual = said(await rogue.handle(incoming("pid")))
-            first, second = await asyncio.gather(rogue.handle_alone(incoming("pid")), rogue.handle_alone(incoming("pid")))
-            assert len({usual, said(first), said(second)}) == 3
-            assert gone(int(said(first)))
-            assert gone(int(said(second)))
-            with pytest.raises(BotDied) as caught:
-                await rogue.handle_alone(incoming("exit 5"))
-            assert caught.value.alone
+            ward = rogue.ward()
+            pids = [said(await ward.handle(incoming("pid"))) for _ in range(3)]
+            assert len({usual, *pids}) == 2
+            await ward.end()
+            assert gone(int(pids[0]))
             assert said(await rogue.handle(incoming("pid"))) == usual
 
     asyncio.run(story())
 
 
-def test_quarantine_limits_memory_even_where_the_bot_does_not():
+@pytest.mark.parametrize("deed", ["fail 3", "nonsense 0", "later 9"])
+def test_a_process_of_a_ward_that_did_not_answer_well_runs_no_other_event(deed):
+    async def story():
+        async with bot() as rogue:
+            ward = rogue.ward()
+            first = said(await ward.handle(incoming("pid")))
+            with pytest.raises(HandlerFailed):
+                await ward.handle(incoming(deed))
+            assert gone(int(first))
+            assert said(await ward.handle(incoming("pid"))) != first
+            await ward.end()
+
+    asyncio.run(story())
+
+
+def test_a_death_in_a_ward_is_put_down_to_the_event_that_dies_in_a_fresh_process():
+    async def story():
+        async with bot() as rogue:
+            ward = rogue.ward()
+            await ward.handle(incoming("say innocent"))
+            assert said(await ward.handle(incoming("die_if_used"))) == "fresh"
+            with pytest.raises(BotDied, match="exit status 5") as caught:
+                await ward.handle(incoming("exit 5"))
+            assert caught.value.alone
+            assert said(await ward.handle(incoming("say after"))) == "after"
+            await ward.end()
+            assert rogue.running == 0
+
+    asyncio.run(story())
+
+
+def test_an_event_of_a_ward_that_nobody_waits_for_any_longer_ends_with_its_process():
+    async def story():
+        async with bot() as rogue:
+            ward = rogue.ward()
+            pid = int(said(await ward.handle(incoming("pid"))))
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(ward.handle(incoming("wait 30")), 0.1)
+            assert gone(pid)
+
+    asyncio.run(story())
+
+
+def test_a_process_of_a_ward_that_grew_too_large_runs_no_other_event():
+    async def story():
+        async with bot(memory=200 * MEGABYTE) as rogue:
+            ward = rogue.ward()
+            first = said(await ward.handle(incoming("pid")))
+            await ward.handle(incoming("eat 220"))
+            assert said(await ward.handle(incoming("pid"))) != first
+            await ward.end()
+
+    asyncio.run(story())
+
+
+def test_suspects_are_cleared_in_a_few_processes_and_the_guilty_one_is_named():
+    async def story():
+        async with bot() as rogue:
+            quarantine = Quarantine()
+            texts = [f"exit {n}" if n == 7 else "pid" for n in range(40)]
+            answers = await asyncio.gather(
+                *(quarantine.run(1, rogue, incoming(text, n), claims=1) for n, text in enumerate(texts)), return_exceptions=True
+            )
+            died = [n for n, answer in enumerate(answers) if isinstance(answer, BotDied)]
+            assert died == [7]
+            pids = {said(answer) for n, answer in enumerate(answers) if n != 7}
+            assert len(pids) <= PLACES_OF_A_BOT + 2, "one died with company, and one alone"
+            assert all(gone(int(pid)) for pid in pids)
+
+    asyncio.run(story())
+
+
+def test_a_ward_limits_memory_even_where_the_bot_does_not():
     async def story():
         rogue = HostedBot.for_quarantine(Path("rogue"), Limits(), host=ROGUE)
         with pytest.raises(HandlerFailed, match="MemoryError"):
-            await rogue.handle_alone(incoming("eat 2048"))
+            await rogue.ward().handle(incoming("eat 2048"))
         await rogue.stop()
 
     asyncio.run(story())
@@ -459,7 +530,9 @@ def test_the_same_on_uvloop(tmp_path):
         assert said(await made.handle(incoming("hello"))) == "hello"
         with pytest.raises(BotDied, match="exit status 2"):
             await made.handle(incoming("die"))
-        assert said(await made.handle_alone(incoming("hello"))) == "hello"
+        ward = made.ward()
+        assert said(await ward.handle(incoming("hello"))) == "hello"
+        await ward.end()
         await made.stop()
 
     uvloop.run(story())

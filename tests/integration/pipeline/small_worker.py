@@ -30,9 +30,16 @@ class Loud(Network):
 class Apart:
     """Runs a message that has taken its process down: here it only answers."""
 
-    async def handle_alone(self, incoming):
+    def ward(self):
+        """Nothing is started."""
+        return self
+
+    async def handle(self, incoming):
         """Answer."""
         return say(f"alone:{incoming.event.text}")
+
+    async def end(self):
+        """Nothing to end."""
 
 
 async def handle(incoming):

@@ -6,6 +6,7 @@ import asyncio
 import time
 
 from botstead.pipeline.partitions import PARTITIONS, conversation_key, partition_of
+from tests.integration.pipeline import small_worker
 from tests.integration.pipeline.road import message, on_road, say, until
 
 
@@ -57,12 +58,12 @@ def test_one_that_already_runs_alone_is_not_blamed_for_the_death_of_its_worker(p
         await road.fetch("UPDATE partition SET worker = -1")  # whoever had it died
         alone = []
 
-        class Quarantine:
-            async def handle_alone(self, incoming):
+        class Apart(small_worker.Apart):
+            async def handle(self, incoming):
                 alone.append(incoming.event.text)
                 return say("innocent")
 
-        road.quarantine[account.bot] = Quarantine()
+        road.quarantine[account.bot] = Apart()
         await road.worker()
         await road.settled()
         assert (alone, road.network.texts(place)) == (["suspect"], ["innocent"])
