@@ -24,7 +24,7 @@ from botstead.pipeline.partitions import conversation_key, partition_of
 from botstead.runtime.tasks import within
 from botstead.store.postgres import RowRefused
 from botstead.store.road import Ingest, NewMessage
-from botstead.telemetry.catalog import DUPLICATES, INBOX_WAITING
+from botstead.telemetry.catalog import DUPLICATES
 
 QUEUE_LIMIT = 5_000
 """Messages waiting for their commit in this process."""
@@ -181,7 +181,6 @@ class Inbox:
                 async with self._turn:
                     waiting = await self._ingest.waiting(limit=self._backlog_limit + 1)
                 self._full = waiting > self._backlog_limit
-                INBOX_WAITING.at().set(waiting)
                 if waiting > AHEAD:
                     self._level.clear()
                 else:

@@ -32,7 +32,7 @@ from botstead.runtime.tasks import Tasks, within
 from botstead.store.membership import Membership
 from botstead.store.postgres import RowRefused, VersionConflict
 from botstead.store.road import Failure, Marker, Pending, Reader, Writer
-from botstead.telemetry.catalog import DEAD_LETTERS
+from botstead.telemetry.catalog import JOB_PARKED
 from botstead.telemetry.logs import event
 
 POLL_EVERY = 0.25
@@ -342,8 +342,7 @@ class Worker:
         if done.forwards:
             self._wake.publish("inbox")
         if done.parked:
-            account = self._directory.account(row.channel)
-            DEAD_LETTERS.at(account.bot_name if account else "_other", done.parked[0]).inc()
+            JOB_PARKED.at("inbox", done.parked[0]).inc()
 
     async def _ghost(self, lane: Lane, row: Pending, done: Done) -> None:
         """It had committed: take its replies from the outbox, and its state from the database."""

@@ -19,6 +19,7 @@ from botstead.processes import api, scheduler, worker
 from botstead.processes.foundation import Foundation
 from botstead.runtime.tasks import Tasks
 from botstead.telemetry import logs
+from botstead.telemetry.catalog import METRICS
 from botstead.telemetry.listener import Listener, Probe
 from botstead.telemetry.logs import event
 
@@ -96,6 +97,7 @@ async def _serve(settings: Settings, roles: Sequence[str]) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tasks = Tasks(failed)
+    METRICS.run_as(roles)
     async with Foundation(settings, tasks) as foundation:
         parts = [ROLES[role](foundation) for role in roles]
         _pace(parts)

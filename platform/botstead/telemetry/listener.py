@@ -16,13 +16,12 @@ from typing import Final
 import msgspec
 
 from botstead.core.errors import ConfigurationError
-from botstead.telemetry.catalog import exposition
+from botstead.telemetry.catalog import EXPOSITION
 
 PROBE_SECONDS: Final = 1.0
 """How long what a probe found is answered again without asking it."""
 
 _HEALTH = "/health/"
-_TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _JSON = "application/json"
 _CLIENT_SECONDS = 5.0
 _STOP_SECONDS = 5.0
@@ -130,7 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
         if path == "/metrics":
-            self._answer(HTTPStatus.OK, exposition(), _TEXT)
+            page = EXPOSITION.page(self.headers.get("Accept", ""))
+            self._answer(HTTPStatus.OK, page.body, page.media_type)
         elif path.startswith(_HEALTH) and path.removeprefix(_HEALTH) in self.server.probes:
             found = self.server.probes[path.removeprefix(_HEALTH)]()
             status = HTTPStatus.OK if found.ok else HTTPStatus.SERVICE_UNAVAILABLE

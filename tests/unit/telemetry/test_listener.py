@@ -37,7 +37,7 @@ def test_metrics_are_served_as_text() -> None:
     with listening({}) as listener:
         status, headers, body = get(listener, "/metrics")
     assert (status, headers["Content-Type"].split(";")[0]) == (200, "text/plain")
-    assert b"# TYPE bot_messages_total counter" in body
+    assert b"# TYPE job_runs_total counter" in body
 
 
 def test_a_probe_that_is_not_ok_says_when_to_come_back() -> None:

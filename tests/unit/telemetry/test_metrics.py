@@ -2,7 +2,7 @@
 
 import pytest
 
-from botstead.telemetry import catalog
+from botstead.telemetry.exposition import Exposition
 from botstead.telemetry.metrics import OPEN, Metrics
 
 
@@ -34,7 +34,7 @@ def test_unknown_values_fold_and_are_counted() -> None:
     assert value_of(metrics, "done_total", bot="_other", outcome="ok") == 5
     assert value_of(metrics, "done_total", bot="_other", outcome="_other") == 2
     assert value_of(metrics, "botstead_label_overflow_total", metric="done_total") == 6
-    assert metrics.exposition().count(b"done_total{") == 3
+    assert Exposition(metrics).page().body.count(b"done_total{") == 3
 
 
 def test_a_value_registered_later_stands_for_itself_from_then_on() -> None:
@@ -52,7 +52,7 @@ def test_a_metric_has_no_more_label_sets_than_it_says() -> None:
     for number in range(50):
         metrics.register("bot", f"bot-{number}")
         family.at(f"bot-{number}").observe(0.5)
-    assert metrics.exposition().count(b"took_seconds_count{") == 4
+    assert Exposition(metrics).page().body.count(b"took_seconds_count{") == 4
     assert value_of(metrics, "took_seconds_count", bot="_other") == 47
 
 
@@ -69,19 +69,55 @@ def test_a_child_is_the_same_object_each_time() -> None:
     assert family.at("shop") is family.at("shop")
 
 
-def test_the_catalogue_stays_within_its_budget_of_series() -> None:
-    """At 50 bots on 75 bot-channel pairs, six channels, twelve integrations and twelve caches."""
-    counts = {"bot": 50, "channel": 6, "integration": 12, "cache": 12}
-    pairs = {("bot", "channel"): 75}
-    series = 0
-    for family in (value for value in vars(catalog).values() if hasattr(value, "max_sets")):
-        opened = tuple(name for name, closed in family.labels.items() if not closed)
-        sets = pairs.get(opened) or 1
-        if opened not in pairs:
-            for name in opened:
-                sets *= counts[name]
-        for closed in family.labels.values():
-            sets *= len(closed) or 1
-        assert sets <= family.max_sets, family.name
-        series += sets * (len(getattr(family._metric, "_upper_bounds", ())) + 2)
-    assert series <= 5_000
+def test_gauges_and_mirrored_counters_are_not_shown_before_they_are_set() -> None:
+    metrics = Metrics()
+    up = metrics.gauge("up", "Up.")
+    deadlocks = metrics.counter("deadlocks_total", "Deadlocks.", mirrored=True)
+    page = Exposition(metrics)
+    assert b"up" not in page.page().body
+    up.at().set(0)
+    deadlocks.at()
+    assert b"up 0.0\n" in page.page().body
+    assert b"deadlocks" not in page.page().body
+    deadlocks.at().mirror(7)
+    assert b"deadlocks_total 7.0\n" in page.page().body
+    up.clear()
+    assert b"up 0.0" not in page.page().body
+
+
+def test_a_process_shows_only_what_it_emits() -> None:
+    metrics = Metrics()
+    metrics.counter("sent_total", "Sent.", roles=("worker",))
+    metrics.counter("asked_total", "Asked.", roles=("api",))
+    metrics.run_as(["api"])
+    body = Exposition(metrics).page().body
+    assert b"asked_total 0.0" in body
+    assert b"sent_total" not in body
+    metrics.run_as(["api", "worker"])
+    assert b"sent_total 0.0" in Exposition(metrics).page().body
+
+
+def test_a_gauge_can_ask_for_its_value() -> None:
+    metrics = Metrics()
+    idle = metrics.gauge("idle", "Idle.")
+    idle.at().read_from(lambda: 3)
+    assert value_of(metrics, "idle") == 3
+    idle.at().read_from(lambda: 1 // 0)
+    assert value_of(metrics, "idle") is None
+
+
+def test_a_metric_is_declared_once() -> None:
+    metrics = Metrics()
+    metrics.counter("sent_total", "Sent.")
+    with pytest.raises(ValueError, match="twice"):
+        metrics.gauge("sent_total", "Sent.")
+
+
+def test_a_label_set_can_be_forgotten() -> None:
+    metrics = Metrics()
+    connected = metrics.gauge("connected", "Connected.", max_sets=5, bot=OPEN)
+    for bot in ("shop", "news"):
+        metrics.register("bot", bot)
+        connected.at(bot).set(1)
+    connected.forget("shop")
+    assert [values for values, _ in connected.sets()] == [("news",)]
