@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from botstead.channels import telegram, webchat, webhook
+from botstead.channels import loopback, telegram, webchat, webhook
 from botstead.core.ports import ChannelKind
 
 
@@ -72,7 +72,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actions: Mapping[str, bool] = {}
 
 
-_KINDS: Final[tuple[ChannelKind, ...]] = (telegram.KIND, webchat.KIND, webhook.KIND)
+_KINDS: Final[tuple[ChannelKind, ...]] = (telegram.KIND, webchat.KIND, webhook.KIND, loopback.KIND)
 
 
 def kinds() -> dict[str, ChannelKind]:
