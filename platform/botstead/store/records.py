@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from botstead.core.errors import Invalid
+from botstead.core.errors import Invalid, NotFound
 from botstead.core.secret import Secret
 
 PREVIOUS = "_previous"
@@ -120,3 +120,13 @@ def to_json(value: Any) -> str:
 def from_json(text: str | None) -> Any:
     """Read a `jsonb` column; null stays None."""
     return None if text is None else msgspec.json.decode(text)
+
+
+def no_bot(name: str) -> NotFound:
+    """Say that there is no such bot."""
+    return NotFound(f"There is no bot named {name}. `botstead bots list` shows them.")
+
+
+def no_channel() -> NotFound:
+    """Say that there is no such channel."""
+    return NotFound("There is no channel by that id. `botstead channels list` shows them.")

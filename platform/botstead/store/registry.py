@@ -6,12 +6,13 @@ Who changes something here tells the others by a hint on the topic `directory`; 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 import msgspec
+from piccolo.columns import Boolean
 
-from botstead.core.errors import Conflict, NotFound
+from botstead.core.errors import Conflict
 from botstead.core.ports import Account, Prepared
 from botstead.core.secret import Secret
 from botstead.runtime.sealing import Sealer
@@ -27,6 +28,8 @@ from botstead.store.records import (
     current,
     from_json,
     merged,
+    no_bot,
+    no_channel,
     rotated,
     to_json,
 )
@@ -36,6 +39,7 @@ WEBCHAT = "webchat"
 PUBLIC_ID_DIGITS = 20
 """Random base62 digits after `ch_`: 119 bits, nobody guesses a hook's address."""
 _SQL = queries.load("registry")
+_OF_USERS, _FOR_USERS = (flag.eq(value=False) for flag in cast("tuple[Boolean, Boolean]", (Bot.internal, Channel.bot.internal)))
 
 Check = Callable[[Mapping[str, Any], Mapping[str, str]], Prepared]
 """`ChannelKind.prepare`, or the same for an HTTP bot."""
@@ -79,14 +83,17 @@ class Registry:
             raise Conflict(f"There is a bot named {name} of another kind already. Rename one of them.")
         return int(bot)
 
-    async def bots(self, *, limit: int, before: int | None = None) -> tuple[BotRecord, ...]:
+    async def bots(self, *, limit: int, before: int | None = None, internal: bool = False) -> tuple[BotRecord, ...]:
         """Return bots by falling number.
 
         Args:
             limit: at most so many.
             before: only numbers below this.
+            internal: ours too (the canary).
         """
         query = _bots().order_by(Bot.id, ascending=False).limit(limit)
+        if not internal:
+            query = query.where(_OF_USERS)
         async with self._postgres.unit():
             rows = await (query if before is None else query.where(Bot.id < before))
         return tuple(map(_bot, rows))
@@ -100,7 +107,7 @@ class Registry:
         async with self._postgres.unit():
             rows = await _bots().where(Bot.name == name)
         if not rows:
-            raise _no_bot(name)
+            raise no_bot(name)
         return _bot(rows[0])
 
     async def change_bot(self, name: str, change: Change, *, check: Check | None = None) -> tuple[BotRecord, Mapping[str, str]]:
@@ -121,7 +128,7 @@ class Registry:
         async with self._postgres.unit() as connection:
             row = await connection.fetchrow(_SQL["lock_bot"], name)
             if row is None:
-                raise _no_bot(name)
+                raise no_bot(name)
             prepared, sealed = self._changed("bot", row, change, check)
             await connection.execute(_SQL["update_bot"], row["id"], to_json(prepared.settings), sealed, change.enabled)
         return await self.bot(name), prepared.shown_once
@@ -135,7 +142,7 @@ class Registry:
         async with self._postgres.unit() as connection:
             row = await connection.fetchrow(_SQL["lock_bot"], name)
             if row is None:
-                raise _no_bot(name)
+                raise no_bot(name)
             if await connection.fetchval(_SQL["forget_bot"], row["id"]) is None:
                 await connection.execute(_SQL["hide_channels"], row["id"])
                 await connection.execute(_SQL["hide_bot"], row["id"])
@@ -179,7 +186,7 @@ class Registry:
         async with self._postgres.unit() as connection:
             row = await connection.fetchrow(_SQL["lock_bot"], bot)
             if row is None:
-                raise _no_bot(bot)
+                raise no_bot(bot)
             public_id = await self._insert_channel(connection, row["id"], kind=kind, name=name, prepared=prepared)
         return await self.account(public_id)
 
@@ -192,7 +199,7 @@ class Registry:
         async with self._postgres.unit() as connection:
             row = await connection.fetchrow(_SQL["lock_bot"], bot)
             if row is None:
-                raise _no_bot(bot)
+                raise no_bot(bot)
             public_id = await connection.fetchval(_SQL["webchat"], row["id"])
             if public_id is None:
                 nothing = Prepared(settings={}, secrets={})
@@ -206,17 +213,22 @@ class Registry:
         await connection.execute(_SQL["seal_channel"], number, self._seal("channel", number, prepared.secrets))
         return public_id
 
-    async def channels(self, *, bot: str | None = None, limit: int, before: int | None = None) -> tuple[ChannelRecord, ...]:
+    async def channels(
+        self, *, bot: str | None = None, limit: int, before: int | None = None, internal: bool = False
+    ) -> tuple[ChannelRecord, ...]:
         """Return channels by falling number.
 
         Args:
             bot: only of this bot.
             limit: at most so many.
             before: only numbers below this.
+            internal: also those of our own bots (the canary); without a bot only.
         """
         query = _channels().order_by(Channel.id, ascending=False).limit(limit)
         if bot is not None:
             query = query.where(Channel.bot.name == bot)
+        elif not internal:
+            query = query.where(_FOR_USERS)
         async with self._postgres.unit():
             rows = await (query if before is None else query.where(Channel.id < before))
         return tuple(map(_channel, rows))
@@ -230,7 +242,7 @@ class Registry:
         async with self._postgres.unit():
             rows = await _channels().where(Channel.public_id == public_id)
         if not rows:
-            raise _no_channel()
+            raise no_channel()
         return _channel(rows[0])
 
     async def change_channel(self, public_id: str, change: Change, *, check: Check) -> tuple[Account, Mapping[str, str]]:
@@ -251,7 +263,7 @@ class Registry:
         async with self._postgres.unit() as connection:
             row = await connection.fetchrow(_SQL["lock_channel"], public_id)
             if row is None:
-                raise _no_channel()
+                raise no_channel()
             prepared, sealed = self._changed("channel", row, change, check)
             settings = to_json(prepared.settings)
             await connection.execute(_SQL["update_channel"], row["id"], settings, sealed, change.name, change.enabled)
@@ -265,7 +277,7 @@ class Registry:
         """
         async with self._postgres.unit() as connection:
             if await connection.fetchval(_SQL["hide_channel"], public_id) is None:
-                raise _no_channel()
+                raise no_channel()
 
     async def set_health(self, public_id: str, health: Any) -> None:
         """Keep what a channel last said of itself."""
@@ -384,13 +396,5 @@ def _channel(row: Mapping[str, Any]) -> ChannelRecord:
 
 def _only(found: tuple[Account, ...]) -> Account:
     if not found:
-        raise _no_channel()
+        raise no_channel()
     return found[0]
-
-
-def _no_bot(name: str) -> NotFound:
-    return NotFound(f"There is no bot named {name}. `botstead bots list` shows them.")
-
-
-def _no_channel() -> NotFound:
-    return NotFound("There is no channel by that id. `botstead channels list` shows them.")

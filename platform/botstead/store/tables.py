@@ -22,6 +22,7 @@ class Bot(Table, tablename="bot", db=ENGINE):
     secrets = Bytea(null=True, default=None, secret=True)
     enabled = Boolean(default=True)
     problem = Text(null=True, default=None)
+    internal = Boolean(default=False)
     deleted_at = Timestamptz(null=True, default=None)
     created_at = Timestamptz()
 

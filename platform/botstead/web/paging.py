@@ -18,6 +18,7 @@ USUAL = 50
 
 Limit = Annotated[int, QueryParameter(ge=1, le=MOST, description="How many, at most.")]
 Before = Annotated[int | None, QueryParameter(ge=1, le=LARGEST, description="Go on below this; the `next` of the page before.")]
+Internal = Annotated[bool, QueryParameter(description="Also what is the platform's own, such as the canary.")]
 Number = Annotated[int, PathParameter(ge=1, le=LARGEST)]
 
 NO_NUL = r"^[^\x00]*\Z"

@@ -19,11 +19,15 @@ def bots() -> None:
 
 
 @bots.command("list")
+@click.option("--all", "everything", is_flag=True, help="Also the platform's own, such as the canary.")
 @click.option("--limit", default=200, show_default=True)
 @with_api
-def list_bots(api: Client, out: Output, *, limit: int) -> None:
+def list_bots(api: Client, out: Output, *, everything: bool, limit: int) -> None:
     """List bots, with the reason where one cannot run."""
-    out.table(api.items("/v1/bots", limit=limit), COLUMNS, empty="There is no bot yet. `botstead new NAME` makes one.")
+    query = {"internal": "true"} if everything else None
+    out.table(
+        api.items("/v1/bots", limit=limit, query=query), COLUMNS, empty="There is no bot yet. `botstead new NAME` makes one."
+    )
 
 
 @bots.command("show")

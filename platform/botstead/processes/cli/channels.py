@@ -11,7 +11,7 @@ from botstead.processes.cli.client import Client, address, with_api
 from botstead.processes.cli.output import Output
 from botstead.processes.cli.secrets import named, read_secret, write_secret
 
-COLUMNS = ("id", "bot", "kind", "name", "enabled", "health", "hook_url")
+COLUMNS = ("id", "bot", "kind", "name", "enabled", "health", "wrong", "hook_url")
 
 
 @click.group()
@@ -21,17 +21,21 @@ def channels() -> None:
 
 @channels.command("list")
 @click.option("--bot", help="Only of this bot.")
+@click.option("--all", "everything", is_flag=True, help="Also the platform's own, such as the canary's.")
 @click.option("--limit", default=200, show_default=True)
 @with_api
-def list_channels(api: Client, out: Output, *, bot: str | None, limit: int) -> None:
-    """List channels."""
+def list_channels(api: Client, out: Output, *, bot: str | None, everything: bool, limit: int) -> None:
+    """List channels, with their health and what is wrong."""
     path = address("v1", "bots", bot, "channels") if bot else "/v1/channels"
-    rows = [_row(row) for row in api.items(path, limit=limit)]
+    query = {"internal": "true"} if everything and not bot else None
+    rows = [_row(row) for row in api.items(path, limit=limit, query=query)]
     out.table(rows, COLUMNS, empty="There is no channel yet. `botstead channels add BOT KIND` makes one.")
 
 
 def _row(row: dict[str, Any]) -> dict[str, Any]:
-    return {**row, "health": (row["health"] or {}).get("status")}
+    health = row["health"] or {}
+    wrong = health.get("detail") if health.get("status") not in (None, "ok") else None
+    return {**row, "health": health.get("status"), "wrong": wrong}
 
 
 @channels.command("add")

@@ -1,5 +1,6 @@
 -- Conversations, messages, search: keyset pages only. See store/history.py.
 -- Rows of direction 2 (asked for by an operator or another conversation) are nobody's message and are never listed.
+-- Those of an internal bot (the canary) are listed for whoever names the bot or the channel.
 
 -- name: newest
 -- One above the newest message id that was ever given out.
@@ -19,6 +20,7 @@ FROM (
 JOIN bot b ON b.id = m.bot
 JOIN channel c ON c.id = m.channel
 WHERE NOT EXISTS (SELECT FROM message x WHERE x.conversation = m.conversation AND x.id >= $2 AND x.direction <> 2)
+    AND ($3::integer IS NOT NULL OR $4::integer IS NOT NULL OR NOT b.internal)
 ORDER BY m.id DESC LIMIT $5;
 
 -- name: messages

@@ -9,6 +9,7 @@ JOIN channel c ON c.id = l.channel
 WHERE l.id < $1 AND ($2::integer IS NULL OR l.bot = $2) AND ($3::integer IS NULL OR l.channel = $3)
     AND ($4::text IS NULL OR l.reason = $4) AND ($5::smallint IS NULL OR l.direction = $5)
     AND ($6::boolean IS NULL OR (l.replayed_at IS NOT NULL) = $6) AND l.id >= $7
+    AND ($2::integer IS NOT NULL OR $3::integer IS NOT NULL OR NOT b.internal)
 ORDER BY l.id DESC LIMIT $8;
 
 -- name: count

@@ -5,7 +5,7 @@
 INSERT INTO bot (name, kind, settings) VALUES ($1, $2, $3)
 ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, settings = excluded.settings, secrets = NULL, enabled = true,
     problem = NULL, deleted_at = NULL
-    WHERE bot.deleted_at IS NOT NULL
+    WHERE bot.deleted_at IS NOT NULL AND NOT bot.internal
 RETURNING id;
 
 -- name: ensure_bot
@@ -13,7 +13,7 @@ RETURNING id;
 INSERT INTO bot (name, kind) VALUES ($1, $2)
 ON CONFLICT (name) DO UPDATE SET kind = excluded.kind, deleted_at = NULL,
     enabled = bot.enabled OR bot.deleted_at IS NOT NULL
-    WHERE bot.kind = excluded.kind OR bot.deleted_at IS NOT NULL
+    WHERE (bot.kind = excluded.kind OR bot.deleted_at IS NOT NULL) AND NOT bot.internal
 RETURNING id;
 
 -- name: lock_bot

@@ -12,6 +12,7 @@ FROM (
     SELECT * FROM message n
     WHERE n.id >= $1 AND n.id < $2 AND n.direction <> 2
         AND ($3::integer IS NULL OR n.bot = $3) AND ($4::integer IS NULL OR n.channel = $4)
+        AND ($3::integer IS NOT NULL OR $4::integer IS NOT NULL OR n.bot <> ALL (ARRAY(SELECT id FROM bot WHERE internal)))
         AND ($5::text IS NULL OR (n.body ILIKE ALL ($6::text[]) AND to_tsvector('simple', n.body) @@ plainto_tsquery('simple', $5)))
     ORDER BY n.id DESC LIMIT $7
 ) m
@@ -31,6 +32,7 @@ FROM found m
 JOIN bot b ON b.id = m.bot
 JOIN channel c ON c.id = m.channel
 WHERE m.direction <> 2 AND ($3::integer IS NULL OR m.bot = $3) AND ($4::integer IS NULL OR m.channel = $4)
+    AND ($3::integer IS NOT NULL OR $4::integer IS NOT NULL OR NOT b.internal)
 ORDER BY m.id DESC LIMIT $6;
 
 -- name: words

@@ -19,7 +19,7 @@ from botstead.core.ports import Prepared
 from botstead.store.records import BotRecord, Change
 from botstead.web.auth import needs
 from botstead.web.deps import Deps
-from botstead.web.paging import USUAL, Before, BotName, Limit, Page, checked, page
+from botstead.web.paging import USUAL, Before, BotName, Internal, Limit, Page, checked, page
 
 HTTP: Literal["http"] = "http"
 SECRET = "secret"  # noqa: S105  # the name of a secret, not one
@@ -96,9 +96,9 @@ def prepare(settings: Mapping[str, Any], secrets: Mapping[str, str]) -> Prepared
 
 
 @get("/v1/bots", operation_id="listBots", opt=needs("bots:read"), tags=TAGS, summary="List bots")
-async def list_bots(deps: Deps, limit: Limit = USUAL, before: Before = None) -> Page[BotView]:
+async def list_bots(deps: Deps, limit: Limit = USUAL, before: Before = None, internal: Internal = False) -> Page[BotView]:
     """Newest first, with the reason where one cannot run."""
-    bots = await deps.registry.bots(limit=limit + 1, before=before)
+    bots = await deps.registry.bots(limit=limit + 1, before=before, internal=internal)
     cut = page(bots, limit=limit, key=lambda bot: bot.id)
     return Page(items=[view(bot) for bot in cut.items], next=cut.next)
 

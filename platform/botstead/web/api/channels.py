@@ -19,7 +19,7 @@ from botstead.core.ports import Account, ChannelKind
 from botstead.store.records import PREVIOUS, Change, ChannelRecord
 from botstead.web.auth import needs
 from botstead.web.deps import AppDeps, Deps
-from botstead.web.paging import USUAL, Before, Limit, Line, Page, checked, page
+from botstead.web.paging import USUAL, Before, Internal, Limit, Line, Page, checked, page
 
 PATIENCE = 12.0
 """Seconds that a provider may take to answer how a channel is; each call has its own, shorter deadline."""
@@ -146,9 +146,11 @@ def _no_previous(names: Mapping[str, Any]) -> None:
 
 
 @get("/v1/channels", operation_id="listAllChannels", opt=needs("bots:read"), tags=TAGS, summary="List every channel")
-async def list_all(deps: Deps, request: AnyRequest, limit: Limit = USUAL, before: Before = None) -> Page[ChannelView]:
+async def list_all(
+    deps: Deps, request: AnyRequest, limit: Limit = USUAL, before: Before = None, internal: Internal = False
+) -> Page[ChannelView]:
     """Newest first, of all bots."""
-    found = await deps.registry.channels(limit=limit + 1, before=before)
+    found = await deps.registry.channels(limit=limit + 1, before=before, internal=internal)
     cut = page(found, limit=limit, key=lambda record: record.number)
     return Page(items=[view(deps, request, record) for record in cut.items], next=cut.next)
 
