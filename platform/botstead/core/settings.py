@@ -63,10 +63,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Messages waiting in the inbox above which ingest answers 503."""
     lease_seconds: float = 10.0
     """A worker that has not renewed for this long is dead to the others."""
+    canary_url: str = ""
+    """Where the canary's messages go in: the edge, or an API process. The appliance sets it; empty: no canary."""
+    canary_seconds: float = 15.0
+    """Seconds between two of the canary's messages; 0: no canary."""
     weather_base: str = ""
     """Base URL of an Open-Meteo server; empty uses the public one."""
     weather_geocoding_base: str = ""
     """Base URL of an Open-Meteo geocoding server; empty uses the public one."""
+
+    @property
+    def canary(self) -> bool:
+        """Whether the canary sends."""
+        return bool(self.canary_url) and self.canary_seconds > 0
 
 
 def load(

@@ -14,9 +14,11 @@ from botstead.core.errors import BotBroken, Conflict
 from botstead.core.ports import Handler
 from botstead.core.secret import Secret
 from botstead.integrations.weather.client import Weather
+from botstead.operate import canary
 from botstead.pipeline.hosted import HostedBot
 from botstead.processes import bot_host
 from botstead.processes.foundation import Foundation, bot_folders
+from botstead.store.canary import ensure_bot as ensure_canary
 from botstead.telemetry.catalog import METRICS
 from botstead.telemetry.logs import event
 
@@ -50,6 +52,8 @@ class Bots:
         """Load every folder and every HTTP bot, and make the Python ones known to everybody."""
         for folder in discover(bot_folders(self._foundation.settings)):
             await self._load(folder)
+        if self._foundation.settings.canary:
+            await self._load_canary()
         await self.refresh_remote()
         await self._foundation.directory.refresh()
         for account in self._foundation.directory.accounts():
@@ -74,6 +78,15 @@ class Bots:
         if not isinstance(handler, HttpBot):
             self.quarantine[number] = HostedBot.for_quarantine(folder, handler.limits, name=name, environment=self._environment)
         event(logger, "bot_loaded", bot=name, folder=folder.name)
+
+    async def _load_canary(self) -> None:
+        """Load our own bot; an operator's bot of its name keeps it."""
+        number = await ensure_canary(self._foundation.postgres, canary.NAME)
+        if number is None:
+            event(logger, "canary_name_taken", level=logging.WARNING, bot=canary.NAME)
+            return
+        self.handlers[number] = PythonBot.load(canary.BOT, providers={}, egress=self._foundation.egress)
+        METRICS.register("bot", canary.NAME)
 
     def _handler(self, folder: Path, manifest: Manifest, name: str) -> Handler:
         if manifest.kind == HTTP:

@@ -1,4 +1,4 @@
-"""The scheduler process: upkeep of the database, and long polling for channels without a public address.
+"""The scheduler process: upkeep of the database, long polling for channels without a public address, and signs of life.
 
 Any number may run; a lock in the database elects the one that works.
 """
@@ -7,16 +7,26 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from urllib.parse import urlsplit
 
+from botstead.channels.loopback import KIND as LOOPBACK
+from botstead.channels.loopback import health as loopback
 from botstead.channels.telegram import poll
 from botstead.core.errors import Unavailable
 from botstead.core.ports import Account
+from botstead.operate import canary
+from botstead.operate.canary import Canary
+from botstead.operate.vitals import Watch
 from botstead.pipeline.inbox import Inbox
-from botstead.processes.foundation import Foundation
+from botstead.processes.foundation import NO_VALKEY, Foundation
+from botstead.runtime.egress import EgressClient
 from botstead.runtime.tasks import Tasks
+from botstead.store.canary import CanaryRows, ensure_channel
 from botstead.store.history import History
 from botstead.store.road import Ingest
 from botstead.store.upkeep import Upkeep
+from botstead.store.vitals import PostgresVitals, ValkeyVitals
+from botstead.telemetry.catalog import VITALS
 from botstead.telemetry.logs import event
 
 LEAD_EVERY = 1.0
@@ -49,6 +59,42 @@ class Scheduler:
         self._polls: dict[str, tuple[Account, asyncio.Event, Tasks]] = {}
         self._alive = False
         self._leads = False
+        self._watches = False
+        self._canary = self._build_canary() if settings.canary else None
+        self._watch = self._build_watch()
+
+    def _build_canary(self) -> Canary:
+        foundation, settings = self._foundation, self._foundation.settings
+        egress = EgressClient(allow=(urlsplit(settings.canary_url).netloc.rpartition("@")[2],))
+        return Canary(
+            CanaryRows(settings.postgres, application=settings.instance),
+            account=self._canary_account,
+            note=foundation.registry.set_health,
+            egress=egress,
+            wake=foundation.wake,
+            url=settings.canary_url,
+            every=settings.canary_seconds,
+            sends=lambda: self._watches,
+        )
+
+    async def _canary_account(self) -> Account | None:
+        foundation = self._foundation
+        found = await ensure_channel(
+            foundation.postgres, foundation.registry, canary.NAME, kind=LOOPBACK.kind, prepared=loopback.made()
+        )
+        foundation.wake.publish("directory")
+        return found
+
+    def _build_watch(self) -> Watch:
+        settings = self._foundation.settings
+        valkey = settings.valkey
+        return Watch(
+            PostgresVitals(settings.postgres, application=settings.instance),
+            ValkeyVitals(valkey) if valkey and valkey != NO_VALKEY else None,
+            data=settings.data,
+            looks=lambda: self._watches,
+            without=lambda: self._canary.bot if self._canary else 0,
+        )
 
     async def start(self) -> None:
         """Begin."""
@@ -57,6 +103,9 @@ class Scheduler:
         self._foundation.tasks.start("inbox", self._inbox.run())
         self._foundation.tasks.start("lead", self._lead())
         self._foundation.tasks.start("index", self._index())
+        self._foundation.tasks.start("vitals", self._watch.run())
+        if self._canary is not None:
+            self._foundation.tasks.start("canary", self._canary.run())
 
     @property
     def ready(self) -> bool:
@@ -68,6 +117,8 @@ class Scheduler:
         self._alive = False
         for public_id in list(self._polls):
             await self._stop_poll(public_id)
+        self._lead_is(leads=False)
+        self._watches = False
         await self._upkeep.close()
         await self._ingest.close()
 
@@ -75,7 +126,8 @@ class Scheduler:
         due = 0.0
         while self._alive:
             try:
-                self._leads = await self._upkeep.lead()
+                self._lead_is(leads=await self._upkeep.lead())
+                self._watches = self._leads
                 if self._leads:
                     await self._follow_channels()
                     if asyncio.get_running_loop().time() >= due:
@@ -84,9 +136,15 @@ class Scheduler:
                 else:
                     await self._stop_all()
             except Unavailable as error:
+                # Nobody leads without the database; whoever did goes on watching, or its absence would go unseen.
+                self._lead_is(leads=False)
                 event(logger, "upkeep_waits", level=logging.WARNING, error=error.message)
                 await self._stop_all()
             await asyncio.sleep(LEAD_EVERY)
+
+    def _lead_is(self, *, leads: bool) -> None:
+        self._leads = leads
+        VITALS.leader.show(leads)
 
     async def _keep_order(self) -> None:
         await self._upkeep.extend()

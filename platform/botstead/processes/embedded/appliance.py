@@ -159,6 +159,7 @@ class Appliance:
 
     def _ours(self, role: str, instance: str, arguments: tuple[str, ...], *, metrics_port: int = 0) -> Program:
         decided = {
+            "canary_url": self.url,
             **given(self._settings),
             "postgres": self._dsn,
             "valkey": self._valkey,
