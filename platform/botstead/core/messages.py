@@ -185,6 +185,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
         at: the provider's timestamp, Unix seconds; 0 when it gave none.
         actions: for `Kind.SEND` only.
         raw: the provider's own JSON for this event, untouched.
+        traceparent: the W3C trace context of whoever sent it, when they gave one.
     """
 
     kind: Kind
@@ -203,6 +204,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     at: float = 0.0
     actions: tuple[Action, ...] = ()
     raw: msgspec.Raw = msgspec.Raw(b"null")
+    traceparent: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
@@ -66,6 +67,7 @@ class Sending(msgspec.Struct, kw_only=True):
         action: what to do.
         parts_sent: how many of the rendered calls have succeeded.
         external_id: the provider's id of the first part sent.
+        trace: the message's trace id, for receivers that share our traces.
     """
 
     id: int
@@ -73,6 +75,7 @@ class Sending(msgspec.Struct, kw_only=True):
     action: Action
     parts_sent: int = 0
     external_id: str = ""
+    trace: uuid.UUID | None = None
 
 
 class ChannelKind(Protocol):
@@ -150,6 +153,8 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
         attempt: 1 for the first run.
         received: Unix seconds when we acknowledged it.
         trace: the trace id, 32 hex digits.
+        began: Unix seconds when this run began.
+        sampled: whether its spans are kept, whatever happens.
     """
 
     id: int
@@ -162,6 +167,8 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 1
     received: float = 0.0
     trace: str = ""
+    began: float = 0.0
+    sampled: bool = False
 
 
 class Forward(msgspec.Struct, frozen=True):

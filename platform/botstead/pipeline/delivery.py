@@ -25,11 +25,13 @@ from botstead.pipeline.directory import Directory
 from botstead.pipeline.governor import Governor
 from botstead.pipeline.lanes import Lane, Lanes, Outgoing, outgoing_of
 from botstead.pipeline.retry import GiveUp, after_send
+from botstead.pipeline.traces import Traces
 from botstead.runtime.tasks import Tasks
 from botstead.store.postgres import RowRefused, storable
-from botstead.store.road import Mark, Marker, Postponed, Unsent
+from botstead.store.road import Mark, Marker, Pending, Postponed, Unsent
 from botstead.telemetry.catalog import MESSAGES, STAGE
 from botstead.telemetry.logs import event
+from botstead.telemetry.tracing import Run
 
 SENDERS = 128
 """Requests at once."""
@@ -65,6 +67,7 @@ class Delivery:
         wake: Wake,
         governor: Governor,
         holds: Callable[[], bool],
+        traces: Traces,
     ) -> None:
         """Prepare; `run` does the work.
 
@@ -77,7 +80,9 @@ class Delivery:
             wake: told of what web pages should show.
             governor: how fast providers let us send.
             holds: whether my lease surely still runs.
+            traces: notes what happens.
         """
+        self._traces = traces
         self._marker = marker
         self._lanes = lanes
         self._directory = directory
@@ -104,8 +109,16 @@ class Delivery:
         """Whether so much is unsent on a channel that its bot should wait."""
         return self._unsent[channel] > UNSENT_LIMIT
 
-    def push(self, lane: Lane, message: int, channel: int, action: Action) -> None:
-        """Send an action that was just committed."""
+    def push(self, lane: Lane, message: int, row: Pending, action: Action, run: Run | None) -> None:
+        """Send an action that was just committed.
+
+        Args:
+            lane: its conversation.
+            message: its id.
+            row: the message whose handling said it.
+            action: what to do.
+            run: what was noted of that.
+        """
         if message in self._lanes.sends or message in self._recent:
             return  # the sweep was quicker
         address = self._directory.address(lane.conversation)
@@ -115,9 +128,11 @@ class Delivery:
             Outgoing(
                 partition=lane.partition,
                 id=message,
-                channel=channel,
-                sending=Sending(id=message, conversation=address, action=action),
+                channel=row.channel,
+                sending=Sending(id=message, conversation=address, action=action, trace=row.trace),
                 written=now,
+                trace=row.trace,
+                run=run,
             ),
         )
 
@@ -248,9 +263,19 @@ class Delivery:
         try:
             receipt = await kind.deliver(item.sending, account, self._egress)
         except Exception as error:  # noqa: BLE001  # a fault in a channel's code must not send without end
-            event(logger, "send_stumbled", level=logging.ERROR, exception=error, message_id=item.id, channel=account.kind)
+            event(
+                logger,
+                "send_stumbled",
+                level=logging.ERROR,
+                exception=error,
+                message_id=item.id,
+                trace=item.trace.hex,
+                channel=account.kind,
+            )
             receipt = Receipt(outcome=Outcome.UNKNOWN, detail=type(error).__name__)
-        STAGE.at("send", account.kind).observe(time.monotonic() - began)
+        took = time.monotonic() - began
+        STAGE.at("send", account.kind).observe(took)
+        self._traces.tried(item, receipt, took)
         await self._settle(lane, item, account, receipt)
 
     async def _settle(self, lane: Lane, item: Outgoing, account: Account, receipt: Receipt) -> None:
@@ -295,6 +320,7 @@ class Delivery:
             what,
             level=logging.WARNING,
             message_id=item.id,
+            trace=item.trace.hex,
             channel=account.kind,
             reason=receipt.reason,
             detail=receipt.detail,
@@ -307,6 +333,7 @@ class Delivery:
         if lane.outgoing and lane.outgoing[0] is item:
             lane.outgoing.popleft()
         self._unsent[item.channel] -= 1
+        self._traces.settled(item, outcome)
         external = storable(receipt.external_id or item.sending.external_id, limit=DETAIL_LIMIT)
         detail = storable(receipt.detail, limit=DETAIL_LIMIT)
         mark = Mark(item.partition, item.id, outcome, external, receipt.reason, detail, item.attempts)

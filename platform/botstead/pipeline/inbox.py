@@ -8,7 +8,7 @@ and the provider delivers again.
 from __future__ import annotations
 
 import asyncio
-import random
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
@@ -24,6 +24,7 @@ from botstead.pipeline.partitions import conversation_key, partition_of
 from botstead.runtime.tasks import within
 from botstead.store.postgres import RowRefused
 from botstead.store.road import Ingest, NewMessage
+from botstead.telemetry import tracecontext
 from botstead.telemetry.catalog import DUPLICATES
 
 QUEUE_LIMIT = 5_000
@@ -159,7 +160,7 @@ class Inbox:
             conversation,
             event.text.replace("\0", "\ufffd"),
             _payload(event),
-            uuid.UUID(int=random.getrandbits(128)),  # names a trace, guards nothing
+            _trace(event),
             INTERNAL if event.kind in (Kind.SEND, Kind.SCHEDULE) else 0,
         )
 
@@ -186,6 +187,12 @@ class Inbox:
                 else:
                     self._level.set()
             await asyncio.sleep(BACKLOG_EVERY if self._level.is_set() else AHEAD_EVERY)
+
+
+def _trace(event: Event) -> uuid.UUID:
+    """The caller's trace, or one of our own that says when it began."""
+    caller = tracecontext.parse(event.traceparent) if event.traceparent else None
+    return caller.trace if caller is not None else tracecontext.new_trace(time.time_ns())
 
 
 def _dedup_key(key: str) -> str:

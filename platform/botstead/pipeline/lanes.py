@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections import defaultdict, deque
 from collections.abc import Iterator
 
@@ -10,19 +11,25 @@ import msgspec
 from botstead.core.messages import Action
 from botstead.core.ports import Sending
 from botstead.store.road import Pending, State, Unsent
+from botstead.telemetry.tracing import Run
 
 MEMORY_LIMIT = 1_000
 """Messages in memory for each bot; a total limit would starve small bots."""
 
 
 class Outgoing(msgspec.Struct, kw_only=True):
-    """One action on its way out. `due` is in seconds of the loop's clock; `reserved`: the governor has let it through."""
+    """One action on its way out. `due` is in seconds of the loop's clock; `reserved`: the governor has let it through.
+
+    `run` is the run that said it, unknown when it was found in the outbox.
+    """
 
     partition: int
     id: int
     channel: int
     sending: Sending
     written: float
+    trace: uuid.UUID
+    run: Run | None = None
     attempts: int = 0
     unknown: bool = False
     due: float = 0.0
@@ -202,8 +209,9 @@ def outgoing_of(row: Unsent, action: Action, address: str, *, now: float) -> Out
         partition=row.partition,
         id=row.id,
         channel=row.channel,
-        sending=Sending(id=row.id, conversation=address, action=action),
+        sending=Sending(id=row.id, conversation=address, action=action, trace=row.trace),
         written=row.at,
+        trace=row.trace,
         attempts=row.attempts,
         unknown=row.unknown,
         due=now + max(0.0, row.wait),

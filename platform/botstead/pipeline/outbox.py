@@ -20,6 +20,7 @@ from botstead.pipeline.partitions import account_of, partition_of
 from botstead.store.postgres import RowRefused, VersionConflict
 from botstead.store.road import ForwardRow, NewState, OutcomeBatch, Parked, Pending, Reply, Writer
 from botstead.telemetry.logs import event
+from botstead.telemetry.tracing import Run
 
 AGAIN = 0.25
 """Seconds before an outcome is tried again after the database went away."""
@@ -43,6 +44,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
         forwards: for other conversations.
         parked: (reason, error, attempts) when it is given up.
         began: Unix seconds when handling began.
+        run: what was noted of it.
     """
 
     row: Pending
@@ -52,6 +54,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     forwards: tuple[Forward, ...] = ()
     parked: tuple[str, str, int] | None = None
     began: float = 0.0
+    run: Run | None = None
 
 
 class Outbox:

@@ -19,10 +19,13 @@ from botstead.pipeline.lanes import Lane
 from botstead.pipeline.outbox import Done
 from botstead.pipeline.quarantine import Alone, Quarantine
 from botstead.pipeline.retry import CRASHES, GiveUp, after_failure
+from botstead.pipeline.traces import Traces
 from botstead.store.postgres import RowRefused, storable
 from botstead.store.road import Failure, Pending
+from botstead.telemetry import tracecontext
 from botstead.telemetry.catalog import DURATION, STAGE
 from botstead.telemetry.logs import event, trace_id
+from botstead.telemetry.tracing import Run
 
 APOLOGY = "Sorry, something went wrong here. Please try again a little later."
 """What a person reads when their message is given up."""
@@ -50,6 +53,7 @@ class Runs:
         *,
         blame: Blame,
         gesture: Callable[[Account, str, Typing | AnswerButton], None],
+        traces: Traces,
     ) -> None:
         """Prepare.
 
@@ -58,7 +62,9 @@ class Runs:
             alone: by bot number, for messages that may have taken a process down.
             blame: where the running message is named.
             gesture: shows typing, answers a button press; best effort.
+            traces: notes what happens.
         """
+        self._traces = traces
         self._handlers = handlers
         self._alone = alone
         self._quarantine = Quarantine()
@@ -81,26 +87,29 @@ class Runs:
         """Run one message."""
         began = time.time()
         trace_id.set(row.trace.hex)
+        run = self._traces.begin(row, began, self._handlers[row.bot].limits)
         try:
-            incoming = _read(lane, row, account)
+            incoming = _read(lane, row, account, run)
         except (msgspec.MsgspecError, RecursionError) as error:
-            return self._parked(lane, _unread(lane, row, account), row, began, ("invalid", f"It cannot be read back: {error}"))
+            return self._parked(lane, _unread(lane, row, account, run), row, run, ("invalid", f"It cannot be read back: {error}"))
         if row.claims >= CRASHES:
-            return self._parked(lane, incoming, row, began, ("crashed", "It ended its process each time it ran."))
+            return self._parked(lane, incoming, row, run, ("crashed", "It ended its process each time it ran."))
         try:
             effects = await self._effects(lane, row, account, incoming)
             for action in effects.actions:
                 if isinstance(action, AnswerButton):
                     self._gesture(account, lane.conversation, action)
-            return _done(row, lane, effects, began)
+            run.ended = time.time()
+            return _done(row, lane, effects, run)
         except BotResting as error:
             return Failure(row.partition, row.bot, row.id, error.after or 1.0, error.message, 0, 0)
         except Exception as error:  # noqa: BLE001  # whatever a handler raises is its failure, never a run without end
-            return self._failed(lane, incoming, row, began, error)
+            return self._failed(lane, incoming, row, run, error)
 
     def refused(self, lane: Lane, row: Pending, account: Account, error: RowRefused) -> Done | Failure:
         """Decide after Postgres refused the outcome of a run: that is the handler's failure."""
-        return self._failed(lane, _read(lane, row, account), row, time.time(), error)
+        run = self._traces.begin(row, time.time(), self._handlers[row.bot].limits)
+        return self._failed(lane, _read(lane, row, account, run), row, run, error)
 
     async def _effects(self, lane: Lane, row: Pending, account: Account, incoming: Incoming) -> Effects:
         found = incoming.event
@@ -124,7 +133,8 @@ class Runs:
             typing.cancel()
             DURATION.at(account.bot_name, account.kind).observe(time.monotonic() - began)
 
-    def _failed(self, lane: Lane, incoming: Incoming, row: Pending, began: float, error: Exception) -> Done | Failure:
+    def _failed(self, lane: Lane, incoming: Incoming, row: Pending, run: Run, error: Exception) -> Done | Failure:
+        self._traces.failed(run, error)
         crashed = isinstance(error, BotDied)
         text = _said(error)
         event(
@@ -137,12 +147,12 @@ class Runs:
             attempt=incoming.attempt,
         )
         if crashed and row.claims + 1 >= CRASHES:
-            return self._parked(lane, incoming, row, began, ("crashed", text))
+            return self._parked(lane, incoming, row, run, ("crashed", text))
         failing = time.monotonic() - row.since if row.since else row.failing
         attempts = row.attempts + (0 if crashed else 1)
         decision = after_failure(max(1, attempts), failing=failing, chance=random.random())  # noqa: S311  # jitter, not a secret
         if isinstance(decision, GiveUp):
-            return self._parked(lane, incoming, row, began, (decision.reason, text))
+            return self._parked(lane, incoming, row, run, (decision.reason, text))
         wait = error.after if isinstance(error, HandlerFailed) and error.after is not None else decision.wait
         return Failure(
             row.partition,
@@ -154,14 +164,15 @@ class Runs:
             int(crashed),
         )
 
-    def _parked(self, lane: Lane, incoming: Incoming, row: Pending, began: float, why: tuple[str, str]) -> Done:
+    def _parked(self, lane: Lane, incoming: Incoming, row: Pending, run: Run, why: tuple[str, str]) -> Done:
         """Give a message up: a dead letter for the operator, one polite sentence for the person who wrote it."""
         reason, error = why
+        run.ended, run.error = run.ended or time.time(), run.error or reason
         event(logger, "message_parked", level=logging.ERROR, message_id=row.id, bot=incoming.bot, reason=reason)
         apologise = getattr(self._handlers.get(row.bot), "apology", _apology)
         effects = Effects() if incoming.event.kind in (Kind.SEND, Kind.SCHEDULE) else apologise(incoming)
         parked = (reason, error[:ERROR_LIMIT], incoming.attempt)
-        return msgspec.structs.replace(_done(row, lane, effects, began), parked=parked)
+        return msgspec.structs.replace(_done(row, lane, effects, run), parked=parked)
 
 
 def _apology(_incoming: Incoming) -> Effects:
@@ -187,17 +198,19 @@ def _said(error: Exception) -> str:
     return storable(text, limit=ERROR_LIMIT)
 
 
-def _read(lane: Lane, row: Pending, account: Account) -> Incoming:
+def _read(lane: Lane, row: Pending, account: Account, run: Run) -> Incoming:
     found = msgspec.structs.replace(EVENT.decode(row.payload), text=row.body or "", conversation=lane.conversation)
-    return _incoming(lane, row, account, found)
+    if found.traceparent and (caller := tracecontext.parse(found.traceparent)) is not None and caller.sampled:
+        run.sampled = True
+    return _incoming(lane, row, account, found, run)
 
 
-def _unread(lane: Lane, row: Pending, account: Account) -> Incoming:
+def _unread(lane: Lane, row: Pending, account: Account, run: Run) -> Incoming:
     kind = Kind.SEND if row.direction else Kind.UNKNOWN
-    return _incoming(lane, row, account, Event(kind=kind, conversation=lane.conversation, key=""))
+    return _incoming(lane, row, account, Event(kind=kind, conversation=lane.conversation, key=""), run)
 
 
-def _incoming(lane: Lane, row: Pending, account: Account, found: Event) -> Incoming:
+def _incoming(lane: Lane, row: Pending, account: Account, found: Event, run: Run) -> Incoming:
     return Incoming(
         id=row.id,
         bot=account.bot_name,
@@ -209,12 +222,16 @@ def _incoming(lane: Lane, row: Pending, account: Account, found: Event) -> Incom
         attempt=row.attempts + 1,
         received=row.at,
         trace=row.trace.hex,
+        began=run.began,
+        sampled=run.sampled,
     )
 
 
-def _done(row: Pending, lane: Lane, effects: Effects, began: float) -> Done:
+def _done(row: Pending, lane: Lane, effects: Effects, run: Run) -> Done:
     state = None if effects.state is None else effects.state.decode()
     if state is not None and len(state) > STATE_LIMIT:
         raise HandlerFailed(f"The state of the conversation is larger than {STATE_LIMIT} bytes. Keep less in it.")
     durable = tuple(action for action in effects.actions if not isinstance(action, Typing | AnswerButton))
-    return Done(row=row, actions=durable, state=state, version=lane.version + 1, forwards=effects.forwards, began=began)
+    return Done(
+        row=row, actions=durable, state=state, version=lane.version + 1, forwards=effects.forwards, began=run.began, run=run
+    )

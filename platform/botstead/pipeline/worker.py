@@ -28,6 +28,7 @@ from botstead.pipeline.outbox import Done, Ghost, Outbox
 from botstead.pipeline.ownership import Ownership
 from botstead.pipeline.quarantine import Alone
 from botstead.pipeline.runs import Runs, homeless
+from botstead.pipeline.traces import Traces
 from botstead.runtime.tasks import Tasks, within
 from botstead.store.membership import Membership
 from botstead.store.postgres import RowRefused, VersionConflict
@@ -71,6 +72,7 @@ class Worker:
         wake: Wake,
         rate_of: Callable[[Account], Rate],
         buckets: Shared | None,
+        traces: Traces | None = None,
     ) -> None:
         """Build all parts; `run` starts them.
 
@@ -86,7 +88,9 @@ class Worker:
             wake: hints.
             rate_of: how fast a channel's provider lets us send.
             buckets: rate limits shared by all workers, or None.
+            traces: notes what happens to messages; by default nothing is kept.
         """
+        self._traces = traces or Traces()
         self._wake = wake
         self._directory = directory
         self._lanes = Lanes()
@@ -110,8 +114,9 @@ class Worker:
             wake=wake,
             governor=Governor(rate_of, buckets, workers=lambda: self._ownership.workers),
             holds=lambda: self._lease.holds,
+            traces=self._traces,
         )
-        self._runs = Runs(handlers, quarantine, blame=blame, gesture=self._delivery.gesture)
+        self._runs = Runs(handlers, quarantine, blame=blame, gesture=self._delivery.gesture, traces=self._traces)
         self._tasks = Tasks(self._crashed)
         self._careful: set[int] = set()
         self._something = asyncio.Event()
@@ -135,6 +140,7 @@ class Worker:
                     ("ownership", self._ownership.run()),
                     ("read", self._read_loop()),
                     ("sweep", self._sweep_loop()),
+                    ("traces", self._traces.run()),
                 ):
                     group.create_task(loop, name=name)
         finally:
@@ -177,6 +183,7 @@ class Worker:
         for writer in self._writers:
             await writer.close()
         await self._marker.close()
+        await self._traces.close()
         await self._membership.close()
 
     async def _gained(self, partitions: dict[int, bool]) -> None:
@@ -328,11 +335,16 @@ class Worker:
         except Ghost:
             await self._ghost(lane, row, result)
         else:
-            self._remember(lane, row, result)
-            if lane.partition in self._ownership.mine:  # or its next owner sends, after what was forgotten here
-                for message, action in zip(replies, result.actions, strict=True):
-                    self._delivery.push(lane, message, row.channel, action)
+            self._answer(lane, row, result, replies)
         return None
+
+    def _answer(self, lane: Lane, row: Pending, done: Done, replies: list[int]) -> None:
+        self._remember(lane, row, done)
+        if lane.partition in self._ownership.mine:  # or its next owner sends, after what was forgotten here
+            for message, action in zip(replies, done.actions, strict=True):
+                self._delivery.push(lane, message, row, action, done.run)
+        if done.run is not None:
+            self._traces.done(done.run, len(replies))
 
     def _remember(self, lane: Lane, row: Pending, done: Done) -> None:
         if done.state is not None:

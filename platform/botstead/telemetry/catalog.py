@@ -254,4 +254,19 @@ SCRAPE: Final = METRICS.histogram(
     buckets=(0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5),
 )
 
+TRACE_SPANS: Final = METRICS.counter(
+    "botstead_trace_spans_total",
+    "Spans for the collector: taken by it, refused by it, failed to arrive, or dropped because too many waited.",
+    roles=WORKER,
+    max_sets=4,
+    outcome=("exported", "refused", "failed", "dropped"),
+)
+TRACE_HOPS: Final = METRICS.counter(
+    "botstead_trace_hops_total",
+    "Runs and sends of messages worth remembering: kept, or dropped because too many waited.",
+    roles=WORKER,
+    max_sets=2,
+    outcome=("kept", "dropped"),
+)
+
 EXPOSITION: Final = Exposition(METRICS).timed(SCRAPE)

@@ -17,6 +17,7 @@ from botstead.core.ports import Account, Effects, Incoming, Limits, Prepared
 from botstead.pipeline.directory import Directory
 from botstead.pipeline.governor import Rate
 from botstead.pipeline.inbox import Inbox
+from botstead.pipeline.traces import Traces
 from botstead.pipeline.worker import Worker
 from botstead.runtime.keyring import KeyRing
 from botstead.runtime.sealing import Sealer
@@ -144,7 +145,7 @@ class Road:
         await self.directory.refresh()
         return account
 
-    async def worker(self, name: str = "w1", *, lease: float = 3.0) -> Worker:
+    async def worker(self, name: str = "w1", *, lease: float = 3.0, traces: Traces | None = None) -> Worker:
         """Start a worker and wait until it is a member."""
         made = Worker(
             self.dsn,
@@ -158,6 +159,7 @@ class Road:
             wake=self.wake,
             rate_of=lambda _: Rate(),
             buckets=None,
+            traces=traces,
         )
         self.tasks[made] = asyncio.create_task(made.run())
         self.tasks[made].add_done_callback(self._ended)

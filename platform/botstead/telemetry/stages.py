@@ -1,0 +1,144 @@
+"""Where the time of a message went: its road cut into stages that follow each other, with the share of each. Pure.
+
+ack (arrived, until it is kept) · queue (until a handler begins) · handle, with the calls inside · retry (until it runs again) ·
+commit (until the answer is kept) · outbox (until it is sent) · send (until the provider has it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+import msgspec
+
+from botstead.telemetry.journey import Journey, Reply, RunNoted
+from botstead.telemetry.tracing import CallMade
+
+Name = Literal["ack", "queue", "handle", "call", "retry", "commit", "outbox", "send"]
+
+
+class Stage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A part of a message's road.
+
+    Args:
+        name: which part. A `call` lies within the `handle` before it; all others follow each other without a gap.
+        offset: milliseconds from the beginning of the road.
+        milliseconds: how long it took, so far when it is `open`.
+        share: of the whole, 0 to 1. All but those of calls add up to 1.
+        outcome: how it ended, when that is worth a word: the kind of a failure, sent, failed, unknown.
+        service: what was called.
+        status: of its answer, an HTTP status.
+        attempt: of a handle or send, from 1.
+        message: the answer that a send is about.
+        open: whether it still goes on.
+    """
+
+    name: Name
+    offset: float
+    milliseconds: float
+    share: float
+    outcome: str = ""
+    service: str = ""
+    status: int = 0
+    attempt: int = 0
+    message: int | None = None
+    open: bool = False
+
+
+class _Part(msgspec.Struct, kw_only=True):
+    name: Name
+    began: float
+    ended: float
+    outcome: str = ""
+    service: str = ""
+    status: int = 0
+    attempt: int = 0
+    message: int | None = None
+    open: bool = False
+
+
+def stages(journey: Journey, *, now: float, reply: int | None = None) -> list[Stage]:
+    """Cut a road into its stages.
+
+    Args:
+        journey: the road.
+        now: Unix seconds, the end of what still goes on.
+        reply: only up to the sending of this answer, without that of others.
+    """
+    road = _Road(journey.arrived if journey.arrived is not None else journey.acked)
+    if journey.arrived is not None:
+        road.until(journey.acked, name="ack")
+    _handling(road, journey, now)
+    for answer in journey.replies:
+        if reply in (None, answer.id):
+            _sending(road, answer, now)
+    return list(_measured(road))
+
+
+class _Road:
+    """Lays parts end to end: each begins where the one before has ended, whatever two clocks say."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.end = began
+        self.parts: list[_Part] = []
+
+    def until(self, moment: float, **what: object) -> None:
+        """Add a part from the end of the last one."""
+        ended = max(self.end, moment)
+        self.parts.append(_Part(began=self.end, ended=ended, **what))  # type: ignore[arg-type]  # the fields of _Part
+        self.end = ended
+
+
+def _handling(road: _Road, journey: Journey, now: float) -> None:
+    said = journey.replies[0].at if journey.replies else None
+    for number, run in enumerate(journey.runs):
+        road.until(run.began, name="retry" if number else "queue")
+        last = run is journey.runs[-1]
+        ended = run.ended if run.ended is not None else (said if last and said is not None else run.began)
+        road.until(ended, name="handle", attempt=run.attempt, outcome=run.error)
+        road.parts += _calls(run)
+    if journey.waiting is not None:
+        road.until(now, name="retry" if journey.runs or journey.waiting.failures else "queue", open=True)
+    elif said is not None and journey.runs and journey.runs[-1].ended is not None:
+        road.until(said, name="commit")
+
+
+def _calls(run: RunNoted) -> Iterator[_Part]:
+    for call in sorted(run.calls, key=lambda made: made.began):
+        yield _Part(
+            name="call", began=call.began, ended=call.ended, service=_called(call), outcome=call.outcome, status=call.status
+        )
+
+
+def _called(call: CallMade) -> str:
+    return call.service if call.host in call.service else f"{call.service} ({call.host})"
+
+
+def _sending(road: _Road, reply: Reply, now: float) -> None:
+    for attempt in reply.tries:
+        road.until(attempt.began, name="outbox", message=reply.id)
+        outcome = attempt.reason or attempt.outcome
+        road.until(attempt.ended, name="send", message=reply.id, attempt=attempt.attempt, outcome=outcome)
+    if reply.waits and not reply.outcome:
+        road.until(now, name="outbox", message=reply.id, open=True)
+    elif not reply.tries and reply.ended is not None:
+        road.until(reply.ended, name="send", message=reply.id, outcome=reply.reason or reply.outcome)
+
+
+def _measured(road: _Road) -> Iterator[Stage]:
+    whole = road.end - road.began
+    for part in road.parts:
+        took = max(0.0, part.ended - part.began)
+        yield Stage(
+            name=part.name,
+            offset=round((part.began - road.began) * 1000, 3),
+            milliseconds=round(took * 1000, 3),
+            share=round(took / whole, 4) if whole > 0 else 0.0,
+            outcome=part.outcome,
+            service=part.service,
+            status=part.status,
+            attempt=part.attempt,
+            message=part.message,
+            open=part.open,
+        )
