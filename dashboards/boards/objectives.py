@@ -1,0 +1,99 @@
+"""Are promises kept? One objective, or all of them: what is left of the budget, and how fast it burns."""
+
+from __future__ import annotations
+
+from dashboards.design import COUNT, RATIO, Board, Column, Limits, Query, Row, Series, Stat, Table, Variable
+from dashboards.limits import BUDGET, TIERS
+from dashboards.slo import SPENT, burn
+
+CHOSEN = 'slo=~"$slo"'
+LEGEND = "{{slo}} {{bot}}{{channel}}{{integration}}{{queue}}"
+NAMES = {"slo": "Objective", "bot": "Bot", "channel": "Channel", "integration": "Integration", "queue": "Queue"}
+
+VERDICT = Row(
+    "What is left?",
+    (
+        Stat(
+            "Least budget left",
+            says=f"Of the failures that the objective allows in {TIERS.period}. Below 0 it is broken: mend before you ship.",
+            queries=(Query(f"min(slo:budget_left:ratio{{{CHOSEN}}})"),),
+            unit=RATIO,
+            limits=BUDGET,
+        ),
+        Stat(
+            "Fastest burn, 1 h",
+            says=f"1 spends the budget in exactly {TIERS.period}. Above {SPENT[0]} somebody is woken.",
+            queries=(Query(f"max({burn('1h', where=CHOSEN)})"),),
+            limits=Limits(warn=SPENT[-1], bad=SPENT[0]),
+        ),
+        Stat(
+            "Bad, 1 h",
+            says=f"Bad events of the last hour. Below {TIERS.min_bad} nobody is told, whatever their share is.",
+            queries=(Query(f"sum(slo:bad:count1h{{{CHOSEN}}})"),),
+            limits=Limits(warn=TIERS.min_bad),
+        ),
+        Stat(
+            "All, 1 h",
+            says="Events of the last hour. 0 is a quiet hour, or a promise that nothing measures: see SloBlind.",
+            queries=(Query(f"sum(slo:total:count1h{{{CHOSEN}}})"),),
+            runbook="SloBlind",
+        ),
+    ),
+)
+
+BUDGETS = Row(
+    "Which budget, and how fast?",
+    (
+        Series(
+            "Budget left",
+            says="The ten lowest. A steady slope is wear; a step was an incident.",
+            queries=(Query(f"bottomk(10, slo:budget_left:ratio{{{CHOSEN}}})", LEGEND),),
+            unit=RATIO,
+            limits=BUDGET,
+        ),
+        *(
+            Series(
+                f"Burn, {tier.long}",
+                says=f"The ten fastest. Above {factor:g} with no recovery in {tier.short}, it is a {tier.severity}.",
+                queries=(Query(f"topk(10, {burn(tier.long, where=CHOSEN)})", LEGEND),),
+                unit=COUNT,
+                limits=Limits(bad=factor) if tier.severity == "page" else Limits(warn=factor),
+            )
+            for tier, factor in zip(TIERS.tiers, SPENT, strict=True)
+        ),
+        Series(
+            "Bad events, 5 min",
+            says="The ten with most. Counts, because a share says little where there is little traffic.",
+            queries=(Query(f"topk(10, slo:bad:count5m{{{CHOSEN}}})", LEGEND),),
+        ),
+    ),
+)
+
+ALL = Row(
+    "All of them",
+    (
+        Table(
+            "Objectives",
+            says="Each objective with each thing that has a budget of its own, the least left first.",
+            keys=NAMES,
+            columns=(
+                Column("Budget left", f"slo:budget_left:ratio{{{CHOSEN}}}", RATIO, BUDGET),
+                Column("Bad, 1 d", f"slo:bad:count1d{{{CHOSEN}}}"),
+                Column("All, 1 d", f"slo:total:count1d{{{CHOSEN}}}"),
+                Column(f"Bad, {TIERS.period}", f"slo:bad:count{TIERS.period}{{{CHOSEN}}}"),
+                Column(f"All, {TIERS.period}", f"slo:total:count{TIERS.period}{{{CHOSEN}}}"),
+            ),
+            worst="Budget left",
+            rising=True,
+            high=12,
+        ),
+    ),
+)
+
+BOARD = Board(
+    uid="objectives",
+    title="Objectives",
+    asks=("Which budget burns, and how fast?", "How many failures may we still have?", "Since when?"),
+    variables=(Variable("slo", "Objective", "slo:total:count5m", "slo"),),
+    rows=(VERDICT, BUDGETS, ALL),
+)
