@@ -45,6 +45,8 @@ class Slot:
         self.wrap = tuple(wrap)
         self.wanted = False
         self.starts = 0
+        self.started = 0.0
+        """When the current or last run began, in Unix seconds."""
         self._said = said.encode()
         self._began = 0
         self._process: subprocess.Popen[bytes] | None = None
@@ -90,6 +92,7 @@ class Slot:
         """Start a run, and want one from now on. Does not wait; see `ready` and `becomes_ready`."""
         self.wanted = True
         self.starts += 1
+        self.started = time.time()
         self._began = self.log.stat().st_size if self.log.exists() else 0
         account = self.program.account or Account(tether.KEEP, tether.KEEP)
         numbers = (int(self.program.death_signal), os.getpid(), account.user, account.group)

@@ -38,6 +38,8 @@ RESTARTS = 3
 PARKED_SECONDS = 45.0
 UNDER_WAY = 64
 LEASE = 1.5
+CLEARED_SECONDS = 6.0
+"""Seconds after the last death of a worker until nobody else waits any longer: a lease, a restart, and clearing suspects."""
 
 
 @experiment("E20", "Poisonous messages end in the dead letters, alone", promises=("P1", "P2", "P5"), minutes=4)
@@ -115,6 +117,9 @@ class _Poison:
         stage.at_most("P5", "restarts of workers, by poison and by us", _more(starts, workers), most)
         longest = max(self._waits(began, time.time()), default=0.0)
         stage.note(f"others waited {longest:.1f} s at most while workers died")
+        died = max(slot.started for slot in workers)
+        left = self._left(died, time.time())
+        stage.at_most("P5", "others' wait after the last death of a worker, longest", left, CLEARED_SECONDS, unit="s")
         return deaths
 
     async def probe(self) -> None:
@@ -176,11 +181,18 @@ class _Poison:
 
     def _waits(self, begin: float, end: float) -> list[float]:
         """Return how long each probe of a time waited for its reply; what has none waits until now."""
-        token = self.hooks["probe"].token
-        heard = {
-            entry.text.rpartition(" ")[2]: entry.at for entry in reversed(self.running.provider.sent()) if entry.token == token
-        }
+        heard = self._heard()
         return [heard.get(text, end) - at for text, at in self._asked.items() if begin <= at < end]
+
+    def _left(self, moment: float, end: float) -> float:
+        """Return how long after a moment the last probe was answered that waited then; what has no reply waits until now."""
+        heard = self._heard()
+        return max([0.0, *(heard.get(text, end) - moment for text, at in self._asked.items() if at < moment)])
+
+    def _heard(self) -> dict[str, float]:
+        token = self.hooks["probe"].token
+        sent = reversed(self.running.provider.sent())  # the first time counts
+        return {entry.text.rpartition(" ")[2]: entry.at for entry in sent if entry.token == token}
 
     async def _letters(self, bot: str) -> list[dict[str, Any]]:
         status, found = await self.running.api("GET", f"/v1/dead-letters?limit=100&bot={bot}")
