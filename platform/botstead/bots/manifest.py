@@ -31,7 +31,9 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         description: one sentence that stands above the commands in `/help`.
         greeting: what `/start` answers before the commands.
         egress: hosts that `Http` may call: `api.example.org`, `*.example.org`, `127.0.0.1:9000`, or `*` for any.
-        limits: see `core.ports.Limits`.
+        limits: see `core.ports.Limits`; `promise` is there.
+        target: percent of its messages that the bot promises to answer; None leaves it to the objective `delivery_bot`.
+        critical: whether a bot that answers too few wakes a person; otherwise it makes a ticket.
         url: where an http bot is.
         secret: the Standard Webhooks secret that an http bot shares with us, `whsec_…`.
     """
@@ -42,6 +44,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     greeting: str = ""
     egress: tuple[str, ...] = ()
     limits: Limits = Limits()
+    target: float | None = None
+    critical: bool = False
     url: str = ""
     secret: str = ""
 
@@ -77,15 +81,16 @@ class _Wrong(ValueError):
 
 
 def _manifest(values: Mapping[str, Any]) -> Manifest:
-    known = (*_TEXTS, *_LIMITS, "egress")
+    known = (*_TEXTS, *_LIMITS, *_PROMISES, "egress")
     for key in values:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             advice = f"Did you mean {near[0]}?" if near else f"There are {', '.join(sorted(known))}"
             raise _Wrong(key, f"unknown key {key}. {advice}".removesuffix("."))
-    texts = {key: _text(key, values[key]) for key in _TEXTS if key in values}
+    texts: dict[str, Any] = {key: _text(key, values[key]) for key in _TEXTS if key in values}
     limits: dict[str, Any] = {key: convert(key, values[key]) for key, convert in _LIMITS.items() if key in values}
-    manifest = Manifest(**texts, egress=_hosts(values.get("egress", [])), limits=Limits(**limits))
+    promises: dict[str, Any] = {key: convert(key, values[key]) for key, convert in _PROMISES.items() if key in values}
+    manifest = Manifest(**texts, **promises, egress=_hosts(values.get("egress", [])), limits=Limits(**limits))
     if manifest.name and NAME.fullmatch(manifest.name) is None:
         raise _Wrong("name", f"name cannot be {manifest.name!r}: use lower-case letters, digits and hyphens")
     if manifest.kind not in {"python", "http"}:
@@ -119,6 +124,12 @@ def _truth(key: str, value: object) -> bool:
     return value
 
 
+def _percent(key: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 100:
+        raise _Wrong(key, f"{key} is a number of percent between 0 and 100, not {value!r}")
+    return float(value)
+
+
 def _size(key: str, value: object) -> int:
     found = _SIZE.fullmatch(str(value).strip()) if isinstance(value, int | str) and not isinstance(value, bool) else None
     if found is None:
@@ -136,6 +147,7 @@ def _hosts(value: object) -> tuple[str, ...]:
 
 
 _TEXTS = ("name", "kind", "description", "greeting", "url", "secret")
+_PROMISES = {"target": _percent, "critical": _truth}
 _LIMITS = {"deadline": _seconds, "promise": _seconds, "running": _count, "own_process": _truth, "memory": _size}
 
 

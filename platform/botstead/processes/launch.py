@@ -16,7 +16,7 @@ import uvloop
 
 from botstead.core.errors import ConfigurationError, Unavailable
 from botstead.core.settings import Settings
-from botstead.processes import api, scheduler, worker
+from botstead.processes import api, objectives, scheduler, worker
 from botstead.processes.foundation import Foundation
 from botstead.runtime.tasks import Tasks
 from botstead.telemetry import logs
@@ -108,6 +108,8 @@ async def _serve(settings: Settings, roles: Sequence[str]) -> int:
         state = {"ready": False}
         listener = Listener(settings.metrics_host, settings.metrics_port, _probes(parts, state))
         listener.start()
+        ledger = objectives.ledger(foundation)
+        tasks.start("ledger", ledger.run())
         for part in parts:
             await part.start()
         _spare_the_collector()
@@ -119,6 +121,7 @@ async def _serve(settings: Settings, roles: Sequence[str]) -> int:
         state["ready"] = False
         for part in parts:
             await part.drain()
+        await ledger.stop()
         await tasks.stop(0)
         listener.stop()
     event(logger, "process_stopped")

@@ -18,6 +18,7 @@ from botstead.operate import canary
 from botstead.operate.canary import Canary
 from botstead.operate.vitals import Watch
 from botstead.pipeline.inbox import Inbox
+from botstead.processes import objectives
 from botstead.processes.foundation import NO_VALKEY, Foundation
 from botstead.runtime.egress import EgressClient
 from botstead.runtime.tasks import Tasks
@@ -56,6 +57,7 @@ class Scheduler:
             self._ingest, foundation.wake, resolve=foundation.directory.resolve, backlog_limit=settings.backlog_limit
         )
         self._history = History(foundation.postgres)
+        self._objectives = objectives.upkeep(foundation)
         self._polls: dict[str, tuple[Account, asyncio.Event, Tasks]] = {}
         self._alive = False
         self._leads = False
@@ -145,10 +147,13 @@ class Scheduler:
     def _lead_is(self, *, leads: bool) -> None:
         self._leads = leads
         VITALS.leader.show(leads)
+        if not leads:
+            self._objectives.rest()
 
     async def _keep_order(self) -> None:
         await self._upkeep.extend()
         await self._upkeep.forget(days=KEEP_KEYS, batch=FORGET_BATCH)
+        await self._objectives.keep()
 
     async def _index(self) -> None:
         """Index closed parts of history for search; one index may take minutes, so this has a loop of its own."""

@@ -16,6 +16,8 @@ PAIRS = 150
 """Pairs of bot and channel shown at most."""
 QUEUES = 2
 CHANNEL_KINDS = 24
+BOTS = 75
+"""Bots with promises of their own that are shown at most."""
 
 
 class Vitals(Readings):
@@ -100,6 +102,16 @@ class Vitals(Readings):
             "When the oldest message was written that could be sent now: not held back by its provider or a disabled channel.",
             "channel",
             max_sets=CHANNEL_KINDS,
+        )
+
+        self.bot_target = say(
+            "bot_target_ratio",
+            "Share of its messages that a bot promises to answer, where its bot.toml says so.",
+            "bot",
+            max_sets=BOTS,
+        )
+        self.bot_critical = say(
+            "bot_critical", "1 for each bot whose bot.toml says that it wakes a person; others are absent.", "bot", max_sets=BOTS
         )
 
         self.connected = say(

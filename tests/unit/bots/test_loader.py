@@ -48,6 +48,8 @@ def test_a_folder_with_everything(write):
         description = "d"
         greeting = "g"
         promise = 2
+        target = 99.9
+        critical = true
         deadline = 7.5
         running = 3
         own_process = true
@@ -58,6 +60,7 @@ def test_a_folder_with_everything(write):
     loaded = load(folder)
     assert (loaded.name, loaded.bot.name) == ("other", "good")
     assert loaded.manifest.egress == ("api.example.org", "*.example.net", "127.0.0.1:9000")
+    assert (loaded.manifest.target, loaded.manifest.critical) == (99.9, True)
     assert loaded.manifest.limits == Limits(deadline=7.5, running=3, own_process=True, memory=256 << 20, promise=2.0)
     assert PythonBot.load(folder).name == "other"
 
@@ -66,10 +69,13 @@ def test_a_folder_with_everything(write):
     ("line", "why"),
     [
         ("promis = 2", "line 2: unknown key promis. Did you mean promise?"),
-        ("zzz = 2", "line 2: unknown key zzz. There are deadline, description"),
+        ("zzz = 2", "line 2: unknown key zzz. There are critical, deadline, description"),
         ("deadline = 0", "line 2: deadline is a number of seconds from 0 to 3600, not 0"),
         ("deadline = nan", "deadline is a number of seconds"),
         ("running = true", "running is a whole number"),
+        ("target = 100", "line 2: target is a number of percent between 0 and 100, not 100"),
+        ('target = "99"', "target is a number of percent"),
+        ("critical = 1", "critical is true or false"),
         ("own_process = 1", "own_process is true or false"),
         ('memory = "much"', 'memory is a size such as "256MB"'),
         ('egress = "x"', "egress is a list of hosts"),
