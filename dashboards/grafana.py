@@ -15,6 +15,7 @@ from dashboards.design import (
     GRID,
     HUES,
     PLAIN,
+    STATS_A_ROW,
     Board,
     Column,
     Heat,
@@ -64,31 +65,35 @@ def board_json(board: Board) -> Json:
     }
 
 
-def width(row: Row, panel: Panel) -> int:
-    """Return how many columns a panel takes: what it says, or an equal share of its row.
-
-    Args:
-        row: that it stands in.
-        panel: of that row.
-    """
-    equal = [each for each in row.panels if not each.wide and isinstance(each, Stat) == isinstance(panel, Stat)]
-    return panel.wide or GRID // min(len(equal), 6 if isinstance(panel, Stat) else 2)
-
-
 def places(row: Row, top: int) -> Iterator[tuple[Panel, Json]]:
-    """Give each panel of a row its place, from left to right, and on the next line where a line is full.
+    """Give each panel of a row its place: from left to right, line by line, and each line filled.
 
     Args:
         row: to be laid out.
         top: its first free line.
     """
-    left = high = 0
+    for line in _lines_of(row):
+        spare = GRID - sum(map(_width, line))
+        left = 0
+        for number, panel in enumerate(line):
+            wide = _width(panel) + spare // len(line) + (number < spare % len(line))
+            yield panel, {"x": left, "y": top, "w": wide, "h": panel.high}
+            left += wide
+        top += max(panel.high for panel in line)
+
+
+def _width(panel: Panel) -> int:
+    return panel.wide or GRID // (STATS_A_ROW if isinstance(panel, Stat) else 2)
+
+
+def _lines_of(row: Row) -> Iterator[list[Panel]]:
+    line: list[Panel] = []
     for panel in row.panels:
-        wide = width(row, panel)
-        if left + wide > GRID:
-            left, top, high = 0, top + high, 0
-        yield panel, {"x": left, "y": top, "w": wide, "h": panel.high}
-        left, high = left + wide, max(high, panel.high)
+        if line and sum(map(_width, line)) + _width(panel) > GRID:
+            yield line
+            line = []
+        line.append(panel)
+    yield line
 
 
 def _panels(board: Board) -> Iterator[Json]:

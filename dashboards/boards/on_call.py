@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dashboards.design import (
     BAD,
+    EVENTS,
     GOOD,
     SECONDS,
     WARN,
@@ -18,7 +19,7 @@ from dashboards.design import (
     Table,
 )
 from dashboards.limits import limit
-from dashboards.queries import quantile
+from dashboards.queries import quantile, rate
 
 OPEN = 'ALERTS{severity=~"page|ticket"}'
 FIRING = 'ALERTS{alertstate="firing",severity=~"page|ticket"}'
@@ -218,6 +219,16 @@ DETAIL = Row(
             says="p95 of each process, in a thread of its own; the event loop does not wait for it.",
             queries=(Query(quantile(0.95, "botstead_scrape_duration_seconds", "instance"), "{{instance}}"),),
             unit=SECONDS,
+        ),
+        Series(
+            "Traces",
+            says="Spans for a collector, and hops that are remembered, a second. What is refused or dropped is missing later.",
+            queries=(
+                Query(rate("botstead_trace_spans_total", "outcome") + " > 0", "spans {{outcome}}"),
+                Query(rate("botstead_trace_hops_total", "outcome") + " > 0", "hops {{outcome}}"),
+            ),
+            unit=EVENTS,
+            empty_ok="no message was slow, failed or sampled",
         ),
         Table(
             "Versions and settings",

@@ -62,7 +62,7 @@ TIME = Row(
             stacked=True,
         ),
         Series(
-            "p95 of each stage",
+            "Each stage, p95",
             says="What the slow ones wait for. `botstead messages show ID` says the same of one message.",
             queries=(Query(quantile(0.95, STAGE, "stage", where=CHOSEN), "{{stage}}"),),
             unit=SECONDS,
