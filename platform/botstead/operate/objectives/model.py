@@ -28,6 +28,8 @@ Duration = Annotated[str, msgspec.Meta(pattern=r"\A[1-9][0-9]{0,5}[smhd]\Z")]
 """As Prometheus writes it: `5m`, `6h`, `30d`."""
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
+MOST = Fraction(9, 10)
+"""The highest share of bad events that a tier asks for."""
 OBJECTIVES = "objectives.yml"
 TIERS = "tiers.yml"
 
@@ -284,6 +286,15 @@ class Tier(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             period: that of the budget.
         """
         return Fraction(str(self.spends)) / 100 * seconds(period) / seconds(self.long)
+
+    def limit(self, budget: Fraction, period: str) -> Fraction:
+        """Return the share of bad events above which the tier fires. With a lax target it would be more than all.
+
+        Args:
+            budget: the share that may be bad.
+            period: that of the budget.
+        """
+        return min(self.factor(period) * budget, MOST)
 
 
 class Tiers(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
