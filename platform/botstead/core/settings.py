@@ -67,6 +67,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the canary's messages go in: the edge, or an API process. The appliance sets it; empty: no canary."""
     canary_seconds: float = 15.0
     """Seconds between two of the canary's messages; 0: no canary."""
+    otlp_endpoint: str = ""
+    """Base URL of an OpenTelemetry collector that takes OTLP over HTTP, such as http://127.0.0.1:4318; empty: none."""
+    otlp_headers_file: Path | None = None
+    """File of headers for the collector, one `name: value` a line: it may hold a key."""
+    trace_ratio: float | None = None
+    """Share of messages, 0 to 1, that are traced though nothing is wrong with them; 0.01 with a collector, else 0."""
     weather_base: str = ""
     """Base URL of an Open-Meteo server; empty uses the public one."""
     weather_geocoding_base: str = ""

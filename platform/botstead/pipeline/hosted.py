@@ -6,6 +6,7 @@ import asyncio
 import logging
 import random
 import sys
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,7 +20,9 @@ from botstead.core.ports import Effects, Handler, Incoming, Limits
 from botstead.runtime.children import CallFailed, Child, ChildBroken, ChildDied
 from botstead.runtime.hosting import Answer
 from botstead.runtime.tasks import Tasks
-from botstead.telemetry.logs import event
+from botstead.telemetry import tracing
+from botstead.telemetry.logs import event, trace_id
+from botstead.telemetry.tracing import CallMade, Run
 
 logger = logging.getLogger(__name__)
 
@@ -75,9 +78,36 @@ def answering(handler: Handler) -> Answer:
     """
 
     async def answer(body: bytes) -> bytes:
-        return msgspec.json.encode(await handler.handle(msgspec.json.decode(body, type=Incoming)))
+        incoming = msgspec.json.decode(body, type=Incoming)
+        run = _run_of(incoming)
+        effects = await handler.handle(incoming)
+        return msgspec.json.encode(
+            Answered(actions=effects.actions, state=effects.state, forwards=effects.forwards, calls=tuple(run.calls or ()))
+        )
 
     return answer
+
+
+class Answered(Effects, frozen=True, kw_only=True, omit_defaults=True):
+    """What a bot's process answers: the effects, and which calls to other services it made meanwhile."""
+
+    calls: tuple[CallMade, ...] = ()
+
+
+def _run_of(incoming: Incoming) -> Run:
+    """Work for the same run as the worker that asks, so that calls are noted under the same ids there."""
+    run = Run(
+        incoming.id,
+        uuid.UUID(hex=incoming.trace) if incoming.trace else uuid.UUID(int=0),
+        incoming.attempt,
+        incoming.received,
+        incoming.began,
+        0.0,
+        sampled=incoming.sampled,
+    )
+    tracing.current.set(run)
+    trace_id.set(incoming.trace)
+    return run
 
 
 class HostedBot:
@@ -216,13 +246,17 @@ class HostedBot:
         """
         try:
             answer = await child.call(msgspec.json.encode(incoming), seconds=self.limits.deadline)
-            return msgspec.json.decode(answer, type=Effects)
+            answered = msgspec.json.decode(answer, type=Answered)
         except ChildDied as died:
             raise BotDied(died.how, alone=died.alone) from died
         except CallFailed as failed:
             raise HandlerFailed(failed.message, after=failed.after) from failed
         except msgspec.DecodeError as error:
             raise HandlerFailed(f"The bot's process answered nonsense: {error}") from error
+        noted = tracing.current.get()
+        if noted is not None and answered.calls:
+            noted.calls = [*(noted.calls or ()), *answered.calls]
+        return answered
 
     def is_too_large(self, child: Child) -> bool:
         """Whether a process uses more memory than the bot may."""

@@ -16,7 +16,7 @@ from botstead.core.settings import LIST_SEPARATOR, PREFIX, Settings
 from botstead.integrations.weather.client import Weather
 from botstead.pipeline.hosted import answering
 from botstead.runtime import hosting
-from botstead.runtime.egress import EgressClient
+from botstead.runtime.egress import EgressClient, RecordedEgress
 from botstead.store.valkey import MemoryCache
 
 GIVEN = ("egress_allow", "weather_base", "weather_geocoding_base")
@@ -41,7 +41,7 @@ def build(settings: Settings) -> tuple[Providers, Egress]:
     Args:
         settings: as given by `environment`.
     """
-    egress = EgressClient(allow=settings.egress_allow)
+    egress = RecordedEgress(EgressClient(allow=settings.egress_allow))
     weather = Weather(egress, MemoryCache(), base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
     return {Weather: lambda _incoming: weather}, egress
 

@@ -18,6 +18,7 @@ from botstead.operate import canary
 from botstead.pipeline.hosted import HostedBot
 from botstead.processes import bot_host
 from botstead.processes.foundation import Foundation, bot_folders
+from botstead.runtime.egress import RecordedEgress
 from botstead.store.canary import ensure_bot as ensure_canary
 from botstead.telemetry.catalog import METRICS
 from botstead.telemetry.logs import event
@@ -40,8 +41,9 @@ class Bots:
         self._foundation = foundation
         settings = foundation.settings
         self._environment = bot_host.environment(settings)
+        self._egress = RecordedEgress(foundation.egress)
         weather = Weather(
-            foundation.egress, foundation.cache, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base
+            self._egress, foundation.cache, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base
         )
         self._providers: Providers = {Weather: lambda _incoming: weather}
         self.handlers: dict[int, Handler] = {}
@@ -85,17 +87,17 @@ class Bots:
         if number is None:
             event(logger, "canary_name_taken", level=logging.WARNING, bot=canary.NAME)
             return
-        self.handlers[number] = PythonBot.load(canary.BOT, providers={}, egress=self._foundation.egress)
+        self.handlers[number] = PythonBot.load(canary.BOT, providers={}, egress=self._egress)
         METRICS.register("bot", canary.NAME)
 
     def _handler(self, folder: Path, manifest: Manifest, name: str) -> Handler:
         if manifest.kind == HTTP:
             return HttpBot(
-                name, url=manifest.url, secret=Secret(manifest.secret), egress=self._foundation.egress, limits=manifest.limits
+                name, url=manifest.url, secret=Secret(manifest.secret), egress=self._egress, limits=manifest.limits
             )
         if manifest.limits.own_process:
             return HostedBot(name, folder, limits=manifest.limits, environment=self._environment)
-        return PythonBot.load(folder, providers=self._providers, egress=self._foundation.egress)
+        return PythonBot.load(folder, providers=self._providers, egress=self._egress)
 
     async def _known(self, name: str, problem: str | None) -> int:
         registry = self._foundation.registry
@@ -126,7 +128,7 @@ class Bots:
                 continue
             try:
                 self.handlers[number] = HttpBot(
-                    bot.name, url=str(bot.settings["url"]), secret=secret, egress=self._foundation.egress
+                    bot.name, url=str(bot.settings["url"]), secret=secret, egress=self._egress
                 )
             except BotBroken as error:
                 await self._foundation.registry.set_problem(bot.name, error.message)

@@ -12,6 +12,7 @@ from botstead.pipeline.governor import Rate
 from botstead.pipeline.worker import Worker
 from botstead.processes.bots import Bots
 from botstead.processes.foundation import Foundation
+from botstead.processes.traces import Tracing
 from botstead.runtime.tasks import within
 from botstead.telemetry.logs import event
 
@@ -48,6 +49,7 @@ class BotWorker:
         self._foundation = foundation
         self._bots = Bots(foundation)
         settings = foundation.settings
+        self._tracing = Tracing(settings, foundation.postgres)
         self.worker = Worker(
             settings.postgres,
             name=settings.instance,
@@ -60,12 +62,14 @@ class BotWorker:
             wake=foundation.wake,
             rate_of=rate_of,
             buckets=foundation.buckets.reserve if foundation.buckets else None,
+            traces=self._tracing.traces,
         )
         self._changed = asyncio.Event()
 
     async def start(self) -> None:
         """Load the bots, then take partitions."""
         await self._bots.load()
+        self._tracing.start(self._foundation.tasks)
         self._foundation.tasks.start("worker", self.worker.run())
         self._foundation.tasks.start("http-bots", self._watch())
         async with asyncio.timeout(START_TIMEOUT):
@@ -80,6 +84,7 @@ class BotWorker:
     async def drain(self) -> None:
         """End handlers and sends, hand partitions back, end bot processes."""
         await self.worker.drain(self._foundation.settings.stop_seconds)
+        await self._tracing.drain()
         await self._bots.stop()
 
     async def _watch(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from botstead.runtime.egress.client import EgressClient
+from botstead.runtime.egress.recorded import RecordedEgress
 from botstead.runtime.egress.resolver import Resolver
 
-__all__ = ["EgressClient", "Resolver"]
+__all__ = ["EgressClient", "RecordedEgress", "Resolver"]
