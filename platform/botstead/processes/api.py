@@ -25,6 +25,7 @@ from botstead.web.chat.routes import chat_routes
 from botstead.web.deps import AppDeps
 from botstead.web.health import Probes
 from botstead.web.hooks import HookDeps, Hooks
+from botstead.web.traffic import Traffic
 
 KEEP_ALIVE = 75
 """Seconds that an idle connection of the edge is kept; longer than the edge keeps it, so that the edge closes first."""
@@ -113,7 +114,7 @@ class Api:
                 public=chat_routes(chat),
             )
         )
-        return Hooks(hooks, otherwise=app)
+        return Hooks(hooks, otherwise=Traffic(app))
 
     async def start(self) -> None:
         """Make the operator's key at first start, then serve."""

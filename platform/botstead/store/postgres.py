@@ -7,6 +7,7 @@ connection is terminated; a unit of work nests as savepoints; no task is started
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +16,8 @@ import asyncpg
 
 from botstead.core.errors import BotsteadError, ConfigurationError, Unavailable, UnsafePostgres
 from botstead.store.engine import ENGINE
+from botstead.store.queries import OPERATIONS
+from botstead.telemetry.catalog import DB_CONNECTIONS, DB_DURATION, register
 
 STATEMENT_TIMEOUT = 5.0
 """Seconds; must stay below the worker's lease, or a fenced worker could still be waiting to commit."""
@@ -23,6 +26,9 @@ ACQUIRE_TIMEOUT = 2.0
 CONNECT_TIMEOUT = 3.0
 OLDEST_VERSION = 160000
 """Postgres 16, as `server_version_num` counts."""
+MEASURED = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE"})
+SLOW = 1.0
+"""Seconds from which on a statement counts although it failed: a refusal is no quick answer, a timeout is a slow one."""
 UNSAFE = "SELECT name FROM pg_settings WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND setting = 'off'"
 
 AWAY = (
@@ -44,6 +50,13 @@ BUSY = (
     asyncpg.CrashShutdownError,
 )
 """What Postgres says when it cannot serve now but may later."""
+
+
+SYSTEM = "postgresql"
+OTHER_STATEMENT = "other"
+"""Name of statements that Piccolo builds."""
+register("db_system_name", SYSTEM)
+register("db_operation_name", OTHER_STATEMENT)
 
 
 def _server_settings(application: str, overrides: dict[str, str] | None = None) -> dict[str, str]:
@@ -98,6 +111,19 @@ async def _keep_session(_connection: asyncpg.Connection) -> None:
     """Skip asyncpg's reset query: nothing of ours changes session state, and it doubles the cost of a short query."""
 
 
+async def _watch(connection: asyncpg.Connection) -> None:
+    """Measure the statements of a pooled connection; its transactions' own words and DDL, which may take minutes, apart."""
+    connection.add_query_logger(_measure)
+
+
+def _measure(query: asyncpg.connection.LoggedQuery) -> None:
+    name = OPERATIONS.get(query.query)
+    if name is None and query.query.lstrip()[:6].upper() in MEASURED:
+        name = OTHER_STATEMENT
+    if name is not None and (query.exception is None or query.elapsed > SLOW):
+        DB_DURATION.at(SYSTEM, name).observe(query.elapsed)
+
+
 class Postgres:
     """A pool with a unit of work. One for each process; the road holds its own connections besides."""
 
@@ -108,6 +134,10 @@ class Postgres:
             pool: an open asyncpg pool.
         """
         self._pool = pool
+        self._waiting = 0
+        DB_CONNECTIONS.at("used").read_from(lambda: pool.get_size() - pool.get_idle_size())
+        DB_CONNECTIONS.at("idle").read_from(pool.get_idle_size)
+        DB_CONNECTIONS.at("waiting").read_from(lambda: self._waiting)
 
     @classmethod
     async def open(cls, dsn: str, *, most: int = 5, application: str = "pool") -> Postgres:
@@ -135,6 +165,7 @@ class Postgres:
             command_timeout=STATEMENT_TIMEOUT + 2,
             server_settings=_server_settings(application),
             reset=_keep_session,
+            init=_watch,
         )
         return cls(pool)
 
@@ -154,13 +185,25 @@ class Postgres:
             Unavailable: none was free in time, or the server is away.
         """
         try:
-            async with self._pool.acquire(timeout=ACQUIRE_TIMEOUT) as connection:
+            async with self._acquired() as connection:
                 with ENGINE.bound(connection):
                     yield connection
         except asyncpg.DataError:
             raise  # a value that does not fit is the caller's fault, although asyncpg counts it as an interface error
         except (*AWAY, *BUSY, TimeoutError) as error:
             raise Unavailable("The database cannot answer now.", after=2.0) from error
+
+    @asynccontextmanager
+    async def _acquired(self) -> AsyncIterator[asyncpg.Connection]:
+        self._waiting += 1
+        try:
+            connection = await self._pool.acquire(timeout=ACQUIRE_TIMEOUT)
+        finally:
+            self._waiting -= 1
+        try:
+            yield connection
+        finally:
+            await self._pool.release(connection)
 
     @asynccontextmanager
     async def unit(self) -> AsyncIterator[asyncpg.Connection]:
@@ -240,10 +283,13 @@ class Held:
             RowRefused: the statement itself failed; nothing was committed.
         """
         connection = await self._ready()
+        began = time.perf_counter()
         try:
-            return await connection.fetch(statement, *arguments)  # type: ignore[no-any-return]  # asyncpg is untyped
+            rows = await connection.fetch(statement, *arguments)
         except (*BUSY, TimeoutError) as error:
             self._drop()
+            if (took := time.perf_counter() - began) > SLOW:
+                DB_DURATION.at(SYSTEM, OPERATIONS.get(statement, OTHER_STATEMENT)).observe(took)
             raise Unavailable("The database cannot answer now.", after=1.0) from error
         except asyncpg.PostgresConnectionError as error:
             self._drop()
@@ -257,6 +303,8 @@ class Held:
             if isinstance(error, AWAY):
                 raise Unavailable("The database went away.", after=1.0) from error
             raise
+        DB_DURATION.at(SYSTEM, OPERATIONS.get(statement, OTHER_STATEMENT)).observe(time.perf_counter() - began)
+        return rows  # type: ignore[no-any-return]  # asyncpg is untyped
 
     async def _ready(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():

@@ -7,6 +7,13 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import resources
 from types import MappingProxyType
+from typing import Final
+
+from botstead.telemetry.catalog import register
+
+ROAD = "road"
+OPERATIONS: Final[dict[str, str]] = {}
+"""Statement to its name in `db_client_operation_duration_seconds`: its own on the road, elsewhere that of its file."""
 
 _HEAD = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
@@ -24,4 +31,8 @@ def load(group: str) -> Mapping[str, str]:
     text = resources.files(__package__).joinpath("sql", f"{group}.sql").read_text(encoding="utf-8")
     _, *parts = _HEAD.split(text)
     names, bodies = parts[::2], parts[1::2]
-    return MappingProxyType({name: body.strip().rstrip(";") for name, body in zip(names, bodies, strict=True)})
+    statements = {name: body.strip().rstrip(";") for name, body in zip(names, bodies, strict=True)}
+    for name, statement in statements.items():
+        OPERATIONS[statement] = name if group == ROAD else group
+        register("db_operation_name", OPERATIONS[statement])
+    return MappingProxyType(statements)

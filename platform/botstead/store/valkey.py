@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 import valkey.asyncio as client
 from valkey.exceptions import ValkeyError
 
+from botstead.telemetry.catalog import DB_DURATION, register
 from botstead.telemetry.logs import event
 
 COMMAND_TIMEOUT = 0.25
@@ -32,6 +33,10 @@ DEBOUNCE = 0.005
 PENDING_LIMIT = 1_000
 """Hints waiting to go out; more are dropped, since polling is the truth."""
 PREFIX = "botstead:"
+SYSTEM = "valkey"
+OPERATION = "command"
+register("db_system_name", SYSTEM)
+register("db_operation_name", OPERATION)
 
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -81,8 +86,11 @@ class Guarded:
                 answer = await command(self.client)
         except (ValkeyError, OSError, TimeoutError) as error:
             self._failed(now, error)
+            if (took := asyncio.get_running_loop().time() - now) >= COMMAND_TIMEOUT:
+                DB_DURATION.at(SYSTEM, OPERATION).observe(took)
             answer = None
         else:
+            DB_DURATION.at(SYSTEM, OPERATION).observe(asyncio.get_running_loop().time() - now)
             self._worked(now)
         if _cancellations() > cancelled:
             raise asyncio.CancelledError

@@ -113,7 +113,7 @@ REJECTED: Final = METRICS.counter(
 
 HTTP_DURATION: Final = METRICS.histogram(
     "http_server_request_duration_seconds",
-    "How long requests took, deliveries of channels apart; of an event stream, until it began.",
+    "How long requests took, probes and deliveries of channels apart; of an event stream, until it began.",
     buckets=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
     roles=API,
     max_sets=80,
@@ -159,7 +159,7 @@ _QUEUES = ("inbox", "outbox")
 _JOB_SECONDS = (0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0)
 JOB_RUNS: Final = METRICS.counter(
     "job_runs_total",
-    "Runs of handlers (inbox) and sends (outbox): done, to be tried again, given up, or given up without knowing how it ended (lost).",
+    "Runs of handlers (inbox) and sends (outbox): done, to be tried again, given up, or lost (nobody knows how it ended).",
     roles=WORKER,
     max_sets=8,
     queue=_QUEUES,
@@ -193,7 +193,6 @@ LOOP_LAG: Final = METRICS.histogram(
     "event_loop_lag_seconds",
     "How late the event loop runs what is due.",
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0),
-    roles=WORKER,
 )
 
 LOOP_BLOCKED: Final = METRICS.counter(
@@ -208,10 +207,10 @@ LOOP_BLOCKED: Final = METRICS.counter(
 
 DB_DURATION: Final = METRICS.histogram(
     "db_client_operation_duration_seconds",
-    "How long statements took, by their names; `unit`: a unit of work on a pooled connection.",
+    "How long statements and commands took, by name; of those that failed, only the ones that timed out.",
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0),
-    max_sets=60,
-    db_system_name=("postgresql", "valkey"),
+    max_sets=45,
+    db_system_name=OPEN,
     db_operation_name=OPEN,
 )
 """db.client.operation.duration."""

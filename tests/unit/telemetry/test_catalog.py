@@ -13,13 +13,16 @@ COUNTS = {
     "integration": 12,
     "cache": 12,
     "metric": 10,
-    "db_operation_name": 30,
     "version": 1,
     "python": 1,
     "digest": 1,
 }
 """How many values an open label has in a large appliance."""
-TOGETHER = {("bot", "channel"): 75, ("http_route", "http_request_method", "http_response_status_code"): 80}
+TOGETHER = {
+    ("bot", "channel"): 75,
+    ("http_route", "http_request_method", "http_response_status_code"): 80,
+    ("db_system_name", "db_operation_name"): 45,
+}
 """Label sets where not every combination happens."""
 LIBRARIES = 20
 """Series that prometheus_client's own collectors show."""
