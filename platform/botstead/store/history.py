@@ -24,8 +24,10 @@ from botstead.store.transcripts import (
     message_from,
 )
 
-SPANS = (2_000, 10_000, 40_000, 150_000)
+SPANS = (2_000, 18_000, 100_000)
 """Ids looked at, span after span, for the conversations of one page."""
+ABOVE = (5_000, 20_000, 50_000)
+"""Ids above the page that are read with each span, to know many of those that have a newer message."""
 ANSWERS_WITHIN = 2_000
 """Rows of a conversation looked at to find the answers to a message."""
 _SQL = queries.load("history")
@@ -65,10 +67,10 @@ class History:
         """
         found: list[ConversationRecord] = []
         async with self._postgres.connection() as connection:
-            upper = await _upper(connection, before)
-            for span in SPANS:
-                lower = max(upper - span, 0)
-                rows = await connection.fetch(_SQL["conversations"], lower, upper, scope.bot, scope.channel, limit - len(found))
+            top = upper = await _upper(connection, before)
+            for span, above in zip(SPANS, ABOVE, strict=True):
+                lower, left = max(upper - span, 0), limit - len(found)
+                rows = await connection.fetch(_SQL["conversations"], lower, upper, scope.bot, scope.channel, left, top + above)
                 found.extend(map(conversation_from, rows))
                 if len(found) == limit:
                     return Talks(items=tuple(found), next=found[-1].last_message)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import random
 
+import msgspec
 import pytest
 
 from botstead.core.errors import Invalid, NotFound
+from botstead.store import queries
 from botstead.store import search as module
 from botstead.store.history import History
 from botstead.store.postgres import Postgres
@@ -100,6 +102,62 @@ def test_conversations_go_on_where_work_was_cut_short(postgres_dsn):
         assert [talk.id for talk in await _all(history.conversations, 9)] == ["1.new", "1.old"]
 
     on_history(postgres_dsn, story)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_conversations_below_any_id_whatever_is_read_at_once(postgres_dsn, monkeypatch, seed):
+    monkeypatch.setattr("botstead.store.history.SPANS", (3, 7, 20))
+    monkeypatch.setattr("botstead.store.history.ABOVE", (2, 5, 11))
+    dice = random.Random(seed)
+    rows = [(number, dice.choice([0, 1, 2]), 1, f"1.c{int(dice.paretovariate(0.5))}", "x") for number in range(1, 200)]
+    last = {conversation: number for number, direction, _bot, conversation, _body in rows if direction != 2}
+
+    async def story(history, put, _sql):
+        await put(*rows)
+        for before in range(1, 210, 7):
+            expected = sorted((number for number in last.values() if number < before), reverse=True)
+            found, position = [], before
+            while position is not None:
+                page = await history.conversations(limit=4, before=position)
+                found += [talk.last_message for talk in page.items]
+                assert page.next is None or page.next < position
+                position = page.next
+            assert found == expected
+
+    on_history(postgres_dsn, story)
+
+
+def test_the_middle_of_a_long_list_is_not_looked_up_one_by_one(postgres_dsn):
+    # 1,000 conversations that all go on later: each was looked up by itself once, some 4,000 pages of the database.
+    async def story(_history, _put, sql):
+        await sql(
+            "INSERT INTO message (id, direction, bot, channel, conversation, body)"
+            " SELECT i, 0, 1, 1, '1.c' || (i * 7919) % 1000, 'hello' FROM generate_series(1, 40000) AS i"
+        )
+        await sql("ANALYZE message")
+        asked = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + queries.load("history")["conversations"]
+        ((plan,),) = await sql(asked, 18_000, 20_000, None, None, 50, 25_000)
+        return msgspec.json.decode(plan)[0]["Plan"]
+
+    plan = on_history(postgres_dsn, story)
+    assert plan["Actual Rows"] == 0
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 500, plan
+
+
+def test_looking_up_ends_with_the_page(postgres_dsn):
+    async def story(_history, _put, sql):
+        await sql(
+            "INSERT INTO message (id, direction, bot, channel, conversation, body)"
+            " SELECT i, 0, 1, 1, '1.c' || i, 'hello' FROM generate_series(1, 2000) AS i"
+        )
+        await sql("ANALYZE message")
+        asked = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) " + queries.load("history")["conversations"]
+        ((plan,),) = await sql(asked, 1, 2001, None, None, 10, 7001)
+        return msgspec.json.decode(plan)[0]["Plan"]
+
+    plan = on_history(postgres_dsn, story)
+    assert plan["Actual Rows"] == 10
+    assert plan["Shared Hit Blocks"] + plan["Shared Read Blocks"] < 500, plan
 
 
 def test_nothing_at_all(postgres_dsn):
