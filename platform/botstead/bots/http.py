@@ -31,6 +31,7 @@ from botstead.core.ports import Effects, Egress, Incoming, Limits
 from botstead.core.secret import Secret
 from botstead.runtime.retry_after import retry_after
 from botstead.runtime.signatures import standard_webhooks_sign
+from botstead.telemetry import tracecontext, tracing
 
 VERSION: Final = 1
 """Of the request's shape. Fields are only ever added to it; a change of meaning gets a new number."""
@@ -146,6 +147,8 @@ class HttpBot:
             "webhook-timestamp": str(timestamp),
             "webhook-signature": signature,
         }
+        if context := tracing.traceparent():
+            headers[tracecontext.HEADER] = context
         return Call(
             method="POST",
             url=self._url,

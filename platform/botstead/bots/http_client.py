@@ -12,6 +12,7 @@ import msgspec
 from botstead.core.errors import EgressError, EgressRefused
 from botstead.core.messages import Call, Response
 from botstead.core.ports import Egress
+from botstead.telemetry import tracecontext, tracing
 
 _JSON = "application/json"
 
@@ -98,8 +99,17 @@ class Http:
         name = host.partition(":")[0]
         if not any(fnmatch.fnmatchcase(host, pattern) or fnmatch.fnmatchcase(name, pattern) for pattern in self._allowed):
             raise EgressRefused(f'{host} is not allowed. Add it to bot.toml: egress = ["{host}"]')
-        call = Call(method=method, url=url, headers=headers or {}, body=body, timeout=seconds, service=self._service)
+        call = Call(method=method, url=url, headers=_with_context(headers), body=body, timeout=seconds, service=self._service)
         return await self._egress.call(call)
+
+
+def _with_context(headers: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Let the call belong to the message's trace, unless the author says otherwise."""
+    given = headers or {}
+    context = tracing.traceparent()
+    if not context or any(name.lower() == tracecontext.HEADER for name in given):
+        return given
+    return {**given, tracecontext.HEADER: context}
 
 
 def _host(url: str) -> str:

@@ -184,8 +184,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
         group: whether more than two take part.
         at: the provider's timestamp, Unix seconds; 0 when it gave none.
         actions: for `Kind.SEND` only.
-        raw: the provider's own JSON for this event, untouched.
         traceparent: the W3C trace context of whoever sent it, when they gave one.
+        raw: the provider's own JSON for this event, untouched.
     """
 
     kind: Kind
@@ -203,8 +203,8 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     group: bool = False
     at: float = 0.0
     actions: tuple[Action, ...] = ()
-    raw: msgspec.Raw = msgspec.Raw(b"null")
     traceparent: str = ""
+    raw: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -68,6 +68,7 @@ class Sending(msgspec.Struct, kw_only=True):
         parts_sent: how many of the rendered calls have succeeded.
         external_id: the provider's id of the first part sent.
         trace: the message's trace id, for receivers that share our traces.
+        sampled: whether its spans are kept, whatever happens.
     """
 
     id: int
@@ -76,6 +77,7 @@ class Sending(msgspec.Struct, kw_only=True):
     parts_sent: int = 0
     external_id: str = ""
     trace: uuid.UUID | None = None
+    sampled: bool = False
 
 
 class ChannelKind(Protocol):

@@ -129,7 +129,9 @@ class Delivery:
                 partition=lane.partition,
                 id=message,
                 channel=row.channel,
-                sending=Sending(id=message, conversation=address, action=action, trace=row.trace),
+                sending=Sending(
+                    id=message, conversation=address, action=action, trace=row.trace, sampled=run is not None and run.sampled
+                ),
                 written=now,
                 trace=row.trace,
                 run=run,

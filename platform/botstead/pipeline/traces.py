@@ -113,13 +113,15 @@ class Traces:
         run.error = type(error.__cause__ or error).__name__[:NAME_LIMIT]
         self._note_run(run)
 
-    def done(self, run: Run, replies: int) -> None:
+    def done(self, run: Run | None, replies: int) -> None:
         """Note that the outcome of a run is committed.
 
         Args:
-            run: the run.
+            run: the run; None when the message did not run at all.
             replies: how many sends came of it.
         """
+        if run is None:
+            return
         run.left = replies
         if not replies:
             self._end(run, run.ended)

@@ -343,8 +343,7 @@ class Worker:
         if lane.partition in self._ownership.mine:  # or its next owner sends, after what was forgotten here
             for message, action in zip(replies, done.actions, strict=True):
                 self._delivery.push(lane, message, row, action, done.run)
-        if done.run is not None:
-            self._traces.done(done.run, len(replies))
+        self._traces.done(done.run, len(replies))
 
     def _remember(self, lane: Lane, row: Pending, done: Done) -> None:
         if done.state is not None:

@@ -18,7 +18,7 @@ from typing import Any, Final, TextIO
 
 import msgspec
 
-from botstead.core.errors import ConfigurationError
+from botstead.core.errors import ConfigurationError, HandlerFailed
 from botstead.core.secret import Secret
 
 trace_id: Final[ContextVar[str]] = ContextVar("trace_id", default="")
@@ -132,14 +132,18 @@ _RESERVED = frozenset({"ts", "level", "event", "role", "instance", "logger", "ex
 def described(error: BaseException) -> dict[str, Any]:
     """Return an exception as type, masked text and compact stack, its causes included.
 
+    Of what an author's handler raised only the kind is told: its words may quote what people wrote. They stand in the dead
+    letter, for those who may read messages.
+
     Args:
         error: what was raised.
     """
     found: dict[str, Any] = {"type": type(error).__qualname__, "text": _text(str(error)), "stack": _stack(error)}
     causes: list[str] = []
+    quotes = isinstance(error, HandlerFailed)
     cause = error.__cause__
     while cause is not None and len(causes) < _DEEPEST:
-        causes.append(_text(f"{type(cause).__qualname__}: {cause}"))
+        causes.append(type(cause).__qualname__ if quotes else _text(f"{type(cause).__qualname__}: {cause}"))
         cause = cause.__cause__
     if isinstance(error, BaseExceptionGroup):
         found["inside"] = [described(inner) for inner in error.exceptions[:_DEEPEST]]

@@ -19,6 +19,7 @@ from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 from botstead.core.errors import BotsteadError, Rejected, TooLarge
 from botstead.core.messages import Answer, Delivery, Event, Kind, Parsed
 from botstead.core.ports import Accept, Account, ChannelKind
+from botstead.telemetry import tracecontext
 from botstead.telemetry.catalog import ACK, REJECTED
 from botstead.telemetry.logs import event
 from botstead.web import problems
@@ -27,6 +28,7 @@ PREFIX = "/hooks/"
 MOST_EVENTS = 500
 """Events in one delivery; no provider comes near it."""
 EMPTY = Answer(body=b"{}")
+TRACEPARENT = tracecontext.HEADER.encode()
 
 logger = logging.getLogger(__name__)
 
@@ -105,8 +107,18 @@ async def _take(deps: HookDeps, account: Account | None, delivery: Delivery) -> 
     for found in parsed.events:
         if found.kind is Kind.MOVED:
             await deps.moved(account, found)
-    await deps.accept(account, parsed.events)
+    await deps.accept(account, _with_context(parsed.events, delivery))
     return parsed.answer or EMPTY
+
+
+def _with_context(events: tuple[Event, ...], delivery: Delivery) -> tuple[Event, ...]:
+    """Let the messages of a verified delivery belong to the trace of whoever sent it, if they named one."""
+    header = delivery.header(TRACEPARENT)
+    caller = tracecontext.parse(header) if header is not None else None
+    if caller is None:
+        return events
+    kept = tracecontext.write(caller.trace, caller.parent, sampled=caller.sampled)
+    return tuple(msgspec.structs.replace(found, traceparent=kept) for found in events)
 
 
 async def _body(scope: HTTPScope, receive: Receive, limit: int) -> bytes:

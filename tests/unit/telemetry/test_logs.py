@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from botstead.core.errors import ConfigurationError
+from botstead.core.errors import ConfigurationError, HandlerFailed
 from botstead.core.secret import Secret
-from botstead.telemetry.logs import JsonLines, configure, event, masked, trace_id
+from botstead.telemetry.logs import JsonLines, configure, described, event, masked, trace_id
 
 logger = logging.getLogger("botstead.test")
 TOKEN = "123456789:AAHk3v0dE5_fakefakefakefakefakefake"
@@ -132,3 +132,17 @@ def test_a_field_cannot_pose_as_the_process(stream: io.StringIO) -> None:
 def test_an_unknown_level_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="debug, info"):
         configure("loud", io.StringIO(), role="api", instance="api-a")
+
+
+def test_what_a_handler_raised_is_told_by_its_kind_alone():
+    """Its words may quote what people wrote."""
+    try:
+        try:
+            int("my secret diary")
+        except ValueError as error:
+            raise HandlerFailed("weather: forecast() raised ValueError at bot.py line 7.") from error
+    except HandlerFailed as error:
+        found = described(error)
+    assert found["causes"] == ["ValueError"]
+    assert found["text"] == "weather: forecast() raised ValueError at bot.py line 7."
+    assert "diary" not in repr(found)

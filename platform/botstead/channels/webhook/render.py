@@ -13,6 +13,7 @@ import msgspec
 
 from botstead.core.messages import Action, AnswerButton, Button, Call, Delete, Edit, Send, Typing
 from botstead.core.ports import Account, Sending
+from botstead.telemetry import tracecontext
 
 TIMEOUT: Final = 15.0
 """Seconds for an answer; the specification asks senders for 15 to 30."""
@@ -43,6 +44,7 @@ def render(sending: Sending, account: Account, *, now: float, sign: Sign) -> Cal
 
     Args:
         sending: the action. Its id is the `webhook-id`, the same for every attempt, so that a receiver can tell a repetition.
+            Its trace goes along as `traceparent`.
         account: the installation; `settings["url"]` is where it goes.
         now: Unix seconds.
         sign: see `Sign`.
@@ -55,6 +57,9 @@ def render(sending: Sending, account: Account, *, now: float, sign: Sign) -> Cal
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(body=body, message_id=message_id, timestamp=timestamp),
     }
+    if sending.trace is not None:
+        span = tracecontext.span_id(sending.trace, sending.id)
+        headers[tracecontext.HEADER] = tracecontext.write(sending.trace, span, sampled=sending.sampled)
     return Call(
         method="POST",
         url=str(account.settings["url"]),

@@ -13,6 +13,7 @@ from botstead.core.errors import Conflict, Invalid, NotFound
 from botstead.core.messages import Button, Event, Kind, Send
 from botstead.pipeline.partitions import account_of, external_id
 from botstead.store.transcripts import Found, Talks
+from botstead.telemetry import tracecontext
 from botstead.web.api.scopes import scope_of
 from botstead.web.auth import needs
 from botstead.web.deps import Deps
@@ -79,6 +80,13 @@ def dedup_key(request: Request[Any, Any, Any]) -> str:
     return f"api:key:{key}"
 
 
+def caller_of(request: Request[Any, Any, Any]) -> str:
+    """Return the caller's W3C trace context, or "" when it gave none or something else: a trace is never worth an error."""
+    given = request.headers.getall(tracecontext.HEADER, [])
+    caller = tracecontext.parse(given[0]) if len(given) == 1 else None
+    return tracecontext.write(caller.trace, caller.parent, sampled=caller.sampled) if caller else ""
+
+
 @get("/v1/conversations", operation_id="listConversations", opt=needs("messages:read"), tags=TAGS, summary="List conversations")
 async def list_conversations(
     deps: Deps,
@@ -115,14 +123,23 @@ async def read_conversation(deps: Deps, conversation: FromPath[str], limit: Limi
 async def send_message(
     deps: Deps, request: Request[Any, Any, Any], conversation: FromPath[str], data: JSONBody[MessageIn]
 ) -> Accepted:
-    """Answers once it is kept durably. With the header `Idempotency-Key` a repeated request is done once."""
+    """Answers once it is kept durably. With the header `Idempotency-Key` a repeated request is done once.
+
+    With a `traceparent` the message belongs to the caller's trace.
+    """
     number = account_of(checked("conversation", conversation))
     if not 0 < number <= LARGEST_CHANNEL or not external_id(conversation):
         raise NotFound("There is no such conversation.")
     account = await deps.registry.account_by_number(number)
     if not account.enabled:
         raise Conflict("This channel or its bot is disabled. Enable it, then send again.")
-    event = Event(kind=Kind.SEND, conversation=external_id(conversation), key=dedup_key(request), actions=(to_send(data),))
+    event = Event(
+        kind=Kind.SEND,
+        conversation=external_id(conversation),
+        key=dedup_key(request),
+        actions=(to_send(data),),
+        traceparent=caller_of(request),
+    )
     return Accepted(id=await deps.accept_one(account, event), conversation=conversation)
 
 
