@@ -14,6 +14,7 @@ from botstead.core.messages import Event, Health
 from botstead.core.ports import Account
 from botstead.pipeline.inbox import Inbox
 from botstead.pipeline.partitions import conversation_key, partition_of
+from botstead.processes import objectives
 from botstead.processes.foundation import ADMIN_KEY, Foundation
 from botstead.store.history import History
 from botstead.store.letters import Letters
@@ -104,6 +105,8 @@ class Api:
                 keys=foundation.keys,
                 history=History(foundation.postgres),
                 letters=Letters(foundation.postgres, partition_of),
+                standings=objectives.standings(foundation.postgres),
+                reports=objectives.reports(foundation.postgres),
                 kinds=kinds(),
                 egress=foundation.egress,
                 probes=self._probes,

@@ -20,6 +20,7 @@ from botstead.processes import bot_host
 from botstead.processes.foundation import Foundation, bot_folders
 from botstead.runtime.egress import RecordedEgress
 from botstead.store.canary import ensure_bot as ensure_canary
+from botstead.store.ledger import BotPromise, LedgerRows
 from botstead.telemetry.catalog import METRICS
 from botstead.telemetry.logs import event
 
@@ -49,6 +50,7 @@ class Bots:
         self.handlers: dict[int, Handler] = {}
         self.quarantine: dict[int, HostedBot] = {}
         self._remote: dict[int, tuple[object, ...]] = {}
+        self._promises = LedgerRows(foundation.postgres)
 
     async def load(self) -> None:
         """Load every folder and every HTTP bot, and make the Python ones known to everybody."""
@@ -72,6 +74,7 @@ class Bots:
             if isinstance(handler, HostedBot):
                 await handler.start()
             number = await self._known(name, None)
+            await self._promises.promise(number, _promise(handler, manifest))
         except (BotBroken, Conflict) as error:
             event(logger, "bot_broken", level=logging.ERROR, bot=name, problem=error.message)
             await self._broken(name, error.message)
@@ -92,9 +95,7 @@ class Bots:
 
     def _handler(self, folder: Path, manifest: Manifest, name: str) -> Handler:
         if manifest.kind == HTTP:
-            return HttpBot(
-                name, url=manifest.url, secret=Secret(manifest.secret), egress=self._egress, limits=manifest.limits
-            )
+            return HttpBot(name, url=manifest.url, secret=Secret(manifest.secret), egress=self._egress, limits=manifest.limits)
         if manifest.limits.own_process:
             return HostedBot(name, folder, limits=manifest.limits, environment=self._environment)
         return PythonBot.load(folder, providers=self._providers, egress=self._egress)
@@ -127,9 +128,7 @@ class Bots:
             if self._remote.get(number) == mark or secret is None:
                 continue
             try:
-                self.handlers[number] = HttpBot(
-                    bot.name, url=str(bot.settings["url"]), secret=secret, egress=self._egress
-                )
+                self.handlers[number] = HttpBot(bot.name, url=str(bot.settings["url"]), secret=secret, egress=self._egress)
             except BotBroken as error:
                 await self._foundation.registry.set_problem(bot.name, error.message)
                 continue
@@ -144,3 +143,7 @@ class Bots:
                 await handler.stop()
             elif isinstance(handler, PythonBot):
                 handler.close()
+
+
+def _promise(handler: Handler, manifest: Manifest) -> BotPromise:
+    return BotPromise(seconds=handler.limits.promise, target=manifest.target, critical=manifest.critical)

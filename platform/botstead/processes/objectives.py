@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from botstead.operate.objectives.facts import FACTS
 from botstead.operate.objectives.ledger import Ledger, tally
-from botstead.operate.objectives.model import load_objectives
+from botstead.operate.objectives.model import load_objectives, load_tiers
+from botstead.operate.objectives.standing import Standings
 from botstead.operate.objectives.upkeep import ObjectivesUpkeep
+from botstead.operate.report import Reports
 from botstead.processes.foundation import Foundation
 from botstead.store.ledger import LedgerRows
+from botstead.store.performance import PerformanceRows
+from botstead.store.postgres import Postgres
 from botstead.telemetry.catalog import METRICS, VITALS
 
 
@@ -31,3 +35,27 @@ def upkeep(foundation: Foundation) -> ObjectivesUpkeep:
         foundation: what it stands on.
     """
     return ObjectivesUpkeep(LedgerRows(foundation.postgres), targets=VITALS.bot_target, critical=VITALS.bot_critical)
+
+
+def standings(postgres: Postgres) -> Standings:
+    """Build what tells how promises stand.
+
+    Args:
+        postgres: where the ledger is.
+
+    Raises:
+        ConfigurationError: `objectives.yml` or `tiers.yml` is wrong; the message names the line.
+    """
+    return Standings(LedgerRows(postgres), load_objectives(), load_tiers())
+
+
+def reports(postgres: Postgres) -> Reports:
+    """Build what tells how bots do.
+
+    Args:
+        postgres: where messages and the ledger are.
+
+    Raises:
+        ConfigurationError: `objectives.yml` or `tiers.yml` is wrong; the message names the line.
+    """
+    return Reports(PerformanceRows(postgres), LedgerRows(postgres), standings(postgres))

@@ -12,6 +12,8 @@ from litestar.types import ControllerRouterHandler, Middleware
 
 from botstead.core.messages import Event
 from botstead.core.ports import Account, ChannelKind, Egress, Wake
+from botstead.operate.objectives.standing import Standings
+from botstead.operate.report import Reports
 from botstead.store.history import History
 from botstead.store.keys import Keys
 from botstead.store.letters import Letters
@@ -31,6 +33,8 @@ class AppDeps:
         keys: API keys.
         history: what was said.
         letters: what failed.
+        standings: how promises stand.
+        reports: how bots do.
         kinds: channel kinds by name.
         egress: the way out, to ask providers how a channel is.
         probes: health.
@@ -47,6 +51,8 @@ class AppDeps:
     keys: Keys
     history: History
     letters: Letters
+    standings: Standings
+    reports: Reports
     kinds: Mapping[str, ChannelKind]
     egress: Egress
     probes: Probes

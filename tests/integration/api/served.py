@@ -16,6 +16,7 @@ from botstead.core.messages import Event, Kind
 from botstead.core.ports import Account
 from botstead.pipeline.inbox import Inbox
 from botstead.pipeline.partitions import partition_of
+from botstead.processes import objectives
 from botstead.runtime.egress import EgressClient
 from botstead.runtime.keyring import KeyRing
 from botstead.runtime.sealing import Sealer
@@ -79,6 +80,8 @@ async def served(dsn: str, *, started: bool = True, **changes: Any):
             "keys": Keys(postgres, ring.pepper),
             "history": History(postgres),
             "letters": Letters(postgres, partition_of),
+            "standings": objectives.standings(postgres),
+            "reports": objectives.reports(postgres),
             "kinds": kinds(),
             "egress": egress,
             "probes": Probes({"postgres": postgres.ping}, version="1"),

@@ -44,6 +44,9 @@ def test_the_description_is_whole(postgres_dsn):
             "/v1/conversations/{conversation}/messages",
             "/v1/dead-letters/replay",
             "/v1/messages",
+            "/v1/objectives",
+            "/v1/objectives/{objective}",
+            "/v1/bots/{bot}/report",
             "/health/ready",
         }
         assert contract <= set(description["paths"])

@@ -118,6 +118,38 @@ def test_channels(running):
     running.run("channels", "add", "shop", "webhook", "--setting", "nonsense", code=2)
 
 
+def test_objectives(running):
+    from uuid import uuid4
+
+    from botstead.store.ledger import Counted, LedgerRows, Series
+
+    assert "idle" in running.run("objectives")
+    counted = [
+        Counted(Series("delivery"), 0, 30, 100),
+        Counted(Series("delivery"), 20 * 86_400, 0, 100_000),
+        Counted(Series("delivery_bot", (("bot", "shop"),)), 0, 30, 100),
+        Counted(Series("delivery_bot", (("bot", "other"),)), 0, 0, 100),
+    ]
+    running.do(LedgerRows(running.api.postgres).add(uuid4(), 1, counted))
+    running.do(running.api.deps.registry.ensure_bot("shop", "python"))
+    shown = running.run("objectives")
+    assert "burning" in shown
+    assert "shop (worst of 2)" in shown
+    assert "470 of 500 (94%)" in shown
+    assert "delivery: 30 of 100 went wrong in the last hour, 60 times the 0.5 % that may." in shown
+    one = running.run("objectives", "delivery_bot")
+    assert "Each bot answers" in one
+    assert "creep" in one
+    assert "other: 1 of 1 failure left for 30 days." in one
+    assert running.json("objectives", "delivery")["worst"]["firing"] == "fast"
+    assert len(running.json("objectives")) > 10
+    assert "no such objective" in running.run("objectives", "nonsense", code=1)
+    report = running.run("bots", "report", "shop", "--hours", "2")
+    assert "70 % (70 of 100)" in report
+    assert running.json("bots", "report", "shop")["delivery"] == {"count": 70, "of": 100, "ratio": 0.7}
+    running.run("bots", "report", "shop", "--hours", "0", code=2)
+
+
 def test_messages(running):
     async def talk():
         await running.api.deps.registry.ensure_bot("shop", "python")

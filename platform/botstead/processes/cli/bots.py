@@ -8,6 +8,7 @@ import click
 
 from botstead.processes.cli.client import Client, address, with_api
 from botstead.processes.cli.output import Output
+from botstead.processes.cli.report import report_lines
 from botstead.processes.cli.secrets import read_secret, write_secret
 
 COLUMNS = ("name", "kind", "enabled", "problem", "url")
@@ -36,6 +37,16 @@ def list_bots(api: Client, out: Output, *, everything: bool, limit: int) -> None
 def show_bot(api: Client, out: Output, *, name: str) -> None:
     """Show one bot."""
     out.record(api.call("GET", address("v1", "bots", name)))
+
+
+@bots.command("report")
+@click.argument("name")
+@click.option("--hours", default=24, show_default=True, type=click.IntRange(1, 720), help="How far back.")
+@with_api
+def report_bot(api: Client, out: Output, *, name: str, hours: int) -> None:
+    """Show how a bot does: how fast, how often right, and what is left of its budget."""
+    report = api.call("GET", address("v1", "bots", name, "report"), query={"hours": hours})
+    out.record_as(report_lines(report), whole=report)
 
 
 @bots.command("add")

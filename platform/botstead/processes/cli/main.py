@@ -21,6 +21,7 @@ COMMANDS = {
     "conversations": "conversations:conversations",
     "send": "conversations:send",
     "messages": "messages:messages",
+    "objectives": "objectives:objectives",
     "dead-letters": "letters:letters",
     "keys": "keys:keys",
 }

@@ -46,7 +46,7 @@ class Output:
         Args:
             as_json: for programs.
         """
-        self._as_json = as_json
+        self.as_json = as_json
         self._console = Console(file=sys.stdout, width=None if sys.stdout.isatty() else WIDE, highlight=False)
 
     def table(self, rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, empty: str) -> None:
@@ -58,7 +58,7 @@ class Output:
             empty: what to say when there is nothing.
         """
         found = list(rows)
-        if self._as_json:
+        if self.as_json:
             self._json(found)
             return
         if not found:
@@ -76,7 +76,7 @@ class Output:
             record: from the API.
             hide: fields that only programs see.
         """
-        if self._as_json:
+        if self.as_json:
             self._json(record)
             return
         table = Table(box=None, show_header=False, pad_edge=False)
@@ -84,6 +84,15 @@ class Output:
             if name not in set(hide):
                 table.add_row(Text(name.replace("_", " "), style="bold"), Text(shown(record[name])))
         self._console.print(table)
+
+    def record_as(self, record: Mapping[str, Any], *, whole: Any) -> None:
+        """Write one thing in words for people; programs get the whole answer.
+
+        Args:
+            record: what people see.
+            whole: for programs.
+        """
+        self.record(whole if self.as_json else record)
 
     def record_with_table(
         self, record: Mapping[str, Any], rows: Iterable[Mapping[str, Any]], columns: Sequence[str], *, whole: Any
@@ -96,7 +105,7 @@ class Output:
             columns: those of them that hold anything are shown.
             whole: for programs.
         """
-        if self._as_json:
+        if self.as_json:
             self._json(whole)
             return
         found = list(rows)
@@ -106,7 +115,7 @@ class Output:
 
     def done(self, sentence: str, result: Any = None) -> None:
         """Say that something is done; programs get the result instead."""
-        if self._as_json:
+        if self.as_json:
             self._json(result)
         else:
             click.echo(sentence.translate(CONTROLS))

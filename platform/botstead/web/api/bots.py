@@ -11,11 +11,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 from litestar import delete, get, patch, post
-from litestar.params import FromPath, JSONBody
+from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, UnsetType
 
 from botstead.core.errors import Invalid
 from botstead.core.ports import Prepared
+from botstead.operate.report import BotReport
 from botstead.store.records import BotRecord, Change
 from botstead.web.auth import needs
 from botstead.web.deps import Deps
@@ -26,6 +27,7 @@ SECRET = "secret"  # noqa: S105  # the name of a secret, not one
 URL_LIMIT = 2_000
 Url = Annotated[str, msgspec.Meta(max_length=URL_LIMIT, pattern=r"^https?://[^\s\x00-\x1f]+\Z")]
 SigningSecret = Annotated[str, msgspec.Meta(min_length=16, max_length=200, pattern=r"^[!-~]+\Z")]
+Hours = Annotated[int, QueryParameter(ge=1, le=720, description="How far back, in hours.")]
 TAGS = ["Bots"]
 
 
@@ -143,4 +145,10 @@ async def delete_bot(deps: Deps, bot: FromPath[str]) -> None:
     deps.wake.publish("directory")
 
 
-ROUTES = (list_bots, create_bot, get_bot, change_bot, delete_bot)
+@get("/v1/bots/{bot:str}/report", operation_id="reportBot", opt=needs("objectives:read"), tags=TAGS, summary="How a bot does")
+async def report_bot(deps: Deps, bot: FromPath[str], hours: Hours = 24) -> BotReport:
+    """How fast it answers and where the time goes, what was late, failed or not understood, and what is left of its budget."""
+    return await deps.reports.of(await deps.registry.bot(checked("bot", bot)), hours=hours)
+
+
+ROUTES = (list_bots, create_bot, get_bot, change_bot, delete_bot, report_bot)
