@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from botstead.core.errors import ConfigurationError
+from botstead.operate.objectives.check import problems
 from botstead.operate.objectives.facts import FACTS
 from botstead.operate.objectives.ledger import Ledger, tally
 from botstead.operate.objectives.model import load_objectives, load_tiers
@@ -22,9 +24,12 @@ def ledger(foundation: Foundation) -> Ledger:
         foundation: what it stands on.
 
     Raises:
-        ConfigurationError: `objectives.yml` is wrong; the message names the line.
+        ConfigurationError: `objectives.yml` is wrong; the message names the line, or the objective.
     """
-    tallies = [*map(tally, load_objectives()), *FACTS]
+    objectives = load_objectives()
+    if wrong := problems(objectives, METRICS.families, VITALS.all):
+        raise ConfigurationError(f"objectives.yml does not fit the metrics. {wrong[0]}")
+    tallies = [*map(tally, objectives), *FACTS]
     return Ledger(LedgerRows(foundation.postgres), tallies, METRICS.families)
 
 
