@@ -94,7 +94,7 @@ CONVERSATIONS_ACTIVE: Final = METRICS.gauge(
 
 ACK: Final = METRICS.histogram(
     "channel_ack_duration_seconds",
-    "From the last byte of a delivery to its acknowledgement, which follows the commit.",
+    "From the arrival of a delivery to its acknowledgement, which follows the commit; those that were turned away are not here.",
     buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0),
     roles=API,
     max_sets=24,
@@ -102,11 +102,11 @@ ACK: Final = METRICS.histogram(
 )
 REJECTED: Final = METRICS.counter(
     "channel_rejected_total",
-    "Deliveries that were turned away.",
+    "Deliveries that were turned away, by why; unavailable: it was our fault, and the network delivers again.",
     roles=API,
     max_sets=240,
     channel=OPEN,
-    reason=("missing", "malformed", "signature", "replay", "clock", "unknown", "size", "rate"),
+    reason=("missing", "malformed", "signature", "replay", "clock", "unknown", "size", "rate", "unavailable"),
 )
 
 # HTTP

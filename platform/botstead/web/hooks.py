@@ -92,7 +92,11 @@ class Hooks:
             event(logger, "hook_failed", level=logging.ERROR, exception=error, channel=kind)
             answer = Answer(body=_problem(500, "internal_error", "Something went wrong here."), status=500)
         await _answer(send, answer, headers)
-        ACK.at(kind).observe(time.monotonic() - began)
+        if answer.status < 400:
+            ACK.at(kind).observe(time.monotonic() - began)
+        elif answer.status >= 500:
+            ACK.at(kind)  # starts at 0: the objective adds the two up
+            REJECTED.at(kind, "unavailable").inc()
 
 
 async def _take(deps: HookDeps, account: Account | None, delivery: Delivery) -> Answer:

@@ -11,6 +11,7 @@ from litestar import Litestar, get
 from botstead.core.errors import Rejected, TooMany, Unavailable, Unreadable
 from botstead.core.messages import Answer, Event, Kind, Parsed
 from botstead.core.ports import Account
+from botstead.telemetry.catalog import ACK, REJECTED, register
 from botstead.web.hooks import MOST_EVENTS, HookDeps, Hooks
 
 ACCOUNT = Account(id=1, public_id="ch1", kind="plain", bot=1, bot_name="echo")
@@ -233,3 +234,27 @@ def test_a_client_that_hangs_up_is_no_fault_of_ours():
 @pytest.mark.parametrize(("path", "status"), [("/elsewhere", 200), ("/hooksmith", 404), ("/hooks", 404)])
 def test_what_is_no_delivery_is_handed_on(path, status):
     assert call(Door(ACCOUNT).app(), b"", path=path, method="GET")[0] == status
+
+
+def test_only_acknowledged_deliveries_are_timed_and_our_own_faults_are_counted():
+    """A stranger can neither spoil nor beautify the objective; a delivery that we cannot keep is a broken promise."""
+    register("channel", "plain")
+
+    def counted():
+        return ACK.at("plain").count, REJECTED.at("plain", "unavailable").value, REJECTED.at("plain", "missing").value
+
+    door = Door(ACCOUNT)
+    before = counted()
+    call(door.app(), b'["a"]')
+    assert counted() == (before[0] + 1, before[1], before[2])
+    call(door.app(), b'["a"]', headers=())
+    call(door.app(), b"{")
+    call(door.app(), method="GET")
+    assert counted()[:2] == (before[0] + 1, before[1])
+    for error in (Unavailable(), RuntimeError()):
+        door.error = error
+        call(door.app(), b'["a"]')
+    assert counted()[:2] == (before[0] + 1, before[1] + 2)
+    door.error = TooMany()
+    call(door.app(), b'["a"]')
+    assert counted()[:2] == (before[0] + 1, before[1] + 2)
