@@ -16,8 +16,10 @@ from botstead.pipeline.inbox import Inbox
 from botstead.pipeline.partitions import conversation_key, partition_of
 from botstead.processes import objectives
 from botstead.processes.foundation import ADMIN_KEY, Foundation
+from botstead.processes.watching import note_rejects
 from botstead.store.history import History
 from botstead.store.letters import Letters
+from botstead.store.rhythm import Rejects
 from botstead.store.road import Ingest
 from botstead.store.valkey import ValkeyCache
 from botstead.web.app import create_app
@@ -57,6 +59,7 @@ class Api:
         self.inbox = Inbox(
             self._ingest, foundation.wake, resolve=foundation.directory.resolve, backlog_limit=settings.backlog_limit
         )
+        self._rejects = Rejects()
         self._probes = Probes(
             {"database": self._database},
             helpful={"valkey": self._valkey},
@@ -91,6 +94,7 @@ class Api:
             accept=self.inbox.accept,
             moved=self._moved,
             body_limit=settings.body_limit,
+            rejected=self._rejects.add,
         )
         chat = ChatDeps(
             find_account=foundation.directory.webchat,
@@ -124,6 +128,7 @@ class Api:
         foundation = self._foundation
         await foundation.keys.ensure_admin_key(foundation.settings.data / ADMIN_KEY)
         foundation.tasks.start("inbox", self.inbox.run())
+        foundation.tasks.start("rejects", note_rejects(foundation, self._rejects))
         self._serving = foundation.tasks.start("http", self._server.serve())
         async with asyncio.timeout(START_TIMEOUT):
             while not self._server.started and not self._serving.done():  # noqa: ASYNC110  # uvicorn has no event for it

@@ -7,26 +7,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from urllib.parse import urlsplit
 
-from botstead.channels.loopback import KIND as LOOPBACK
-from botstead.channels.loopback import health as loopback
 from botstead.channels.telegram import poll
 from botstead.core.errors import Unavailable
 from botstead.core.ports import Account
-from botstead.operate import canary
-from botstead.operate.canary import Canary
-from botstead.operate.vitals import Watch
 from botstead.pipeline.inbox import Inbox
 from botstead.processes import objectives
-from botstead.processes.foundation import NO_VALKEY, Foundation
-from botstead.runtime.egress import EgressClient
+from botstead.processes.foundation import Foundation
+from botstead.processes.watching import Watching
 from botstead.runtime.tasks import Tasks
-from botstead.store.canary import CanaryRows, ensure_channel
 from botstead.store.history import History
 from botstead.store.road import Ingest
 from botstead.store.upkeep import Upkeep
-from botstead.store.vitals import PostgresVitals, ValkeyVitals
 from botstead.telemetry.catalog import VITALS
 from botstead.telemetry.logs import event
 
@@ -61,42 +53,7 @@ class Scheduler:
         self._polls: dict[str, tuple[Account, asyncio.Event, Tasks]] = {}
         self._alive = False
         self._leads = False
-        self._watches = False
-        self._canary = self._build_canary() if settings.canary else None
-        self._watch = self._build_watch()
-
-    def _build_canary(self) -> Canary:
-        foundation, settings = self._foundation, self._foundation.settings
-        egress = EgressClient(allow=(urlsplit(settings.canary_url).netloc.rpartition("@")[2],))
-        return Canary(
-            CanaryRows(settings.postgres, application=settings.instance),
-            account=self._canary_account,
-            note=foundation.registry.set_health,
-            egress=egress,
-            wake=foundation.wake,
-            url=settings.canary_url,
-            every=settings.canary_seconds,
-            sends=lambda: self._watches,
-        )
-
-    async def _canary_account(self) -> Account | None:
-        foundation = self._foundation
-        found = await ensure_channel(
-            foundation.postgres, foundation.registry, canary.NAME, kind=LOOPBACK.kind, prepared=loopback.made()
-        )
-        foundation.wake.publish("directory")
-        return found
-
-    def _build_watch(self) -> Watch:
-        settings = self._foundation.settings
-        valkey = settings.valkey
-        return Watch(
-            PostgresVitals(settings.postgres, application=settings.instance),
-            ValkeyVitals(valkey) if valkey and valkey != NO_VALKEY else None,
-            data=settings.data,
-            looks=lambda: self._watches,
-            without=lambda: self._canary.bot if self._canary else 0,
-        )
+        self._watching = Watching(foundation)
 
     async def start(self) -> None:
         """Begin."""
@@ -105,9 +62,7 @@ class Scheduler:
         self._foundation.tasks.start("inbox", self._inbox.run())
         self._foundation.tasks.start("lead", self._lead())
         self._foundation.tasks.start("index", self._index())
-        self._foundation.tasks.start("vitals", self._watch.run())
-        if self._canary is not None:
-            self._foundation.tasks.start("canary", self._canary.run())
+        self._watching.start()
 
     @property
     def ready(self) -> bool:
@@ -120,7 +75,7 @@ class Scheduler:
         for public_id in list(self._polls):
             await self._stop_poll(public_id)
         self._lead_is(leads=False)
-        self._watches = False
+        self._watching.on = False
         await self._upkeep.close()
         await self._ingest.close()
 
@@ -129,7 +84,7 @@ class Scheduler:
         while self._alive:
             try:
                 self._lead_is(leads=await self._upkeep.lead())
-                self._watches = self._leads
+                self._watching.on = self._leads
                 if self._leads:
                     await self._follow_channels()
                     if asyncio.get_running_loop().time() >= due:

@@ -43,6 +43,7 @@ class HookDeps:
         accept: the door to the inbox.
         moved: notes a conversation's new address: (account, event).
         body_limit: bytes.
+        rejected: told of a delivery that was turned away: (the channel's number, why).
     """
 
     find: Callable[[str], Awaitable[Account | None]]
@@ -50,6 +51,7 @@ class HookDeps:
     accept: Accept
     moved: Callable[[Account, Event], Awaitable[None]]
     body_limit: int
+    rejected: Callable[[int, str], None] = lambda _channel, _reason: None
 
 
 class Hooks:
@@ -75,6 +77,7 @@ class Hooks:
     async def _deliver(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         began = time.monotonic()
         kind = "_other"
+        account: Account | None = None
         headers: tuple[tuple[bytes, bytes], ...] = ()
         try:
             if scope["method"] != "POST":
@@ -88,6 +91,8 @@ class Hooks:
             answer = await _take(self._deps, account, delivery)
         except BotsteadError as error:
             answer, headers = _refusal(error, kind)
+            if account is not None and isinstance(error, Rejected):
+                self._deps.rejected(account.id, error.reason)
         except Exception as error:  # noqa: BLE001  # the last line: a fault of ours is said, never shown
             event(logger, "hook_failed", level=logging.ERROR, exception=error, channel=kind)
             answer = Answer(body=_problem(500, "internal_error", "Something went wrong here."), status=500)
