@@ -13,12 +13,12 @@ import os
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 
 from botstead.core.errors import Unavailable
+from botstead.runtime.looplag import stack_of
 from botstead.store.membership import Membership
-from botstead.telemetry.catalog import LOOP_LAG
+from botstead.telemetry.catalog import LOOP_BLOCKED, LOOP_LAG
 from botstead.telemetry.logs import event
 
 RENEW_EVERY = 0.3
@@ -110,7 +110,7 @@ class Lease:
             if blocked > EJECT_AFTER:
                 await self._eject(membership, blocked)
             if blocked > WARN_AFTER and not warned:
-                event(logger, "loop_blocked", level=logging.WARNING, seconds=round(blocked, 1), message_id=self._message())
+                self._warn(blocked)
             warned = blocked > WARN_AFTER
             if now - renewed >= self._seconds * RENEW_EVERY:
                 renewed = await self._renew(membership, renewed)
@@ -131,25 +131,21 @@ class Lease:
                 self._lost()
         return before
 
-    def _message(self) -> int | None:
-        blamed = self._blamed()
-        return blamed[0] if blamed else None
+    def _warn(self, blocked: float) -> None:
+        """Name the bot whose handler blocks, and where in its code."""
+        message, _, bot = self._blamed() or (None, 0, "")
+        stack = stack_of(threading.main_thread().ident or 0)
+        event(logger, "loop_blocked", level=logging.WARNING, seconds=round(blocked, 1), message_id=message, bot=bot, stack=stack)
+        if bot:
+            LOOP_BLOCKED.at(bot).inc()
 
     async def _eject(self, membership: Membership, blocked: float) -> None:
         message, partition, bot = self._blamed() or (0, 0, "")
-        event(
-            logger, "worker_ejected", level=logging.ERROR, seconds=round(blocked, 1), message_id=message, bot=bot, stack=_stack()
-        )
+        stack = stack_of(threading.main_thread().ident or 0)
+        event(logger, "worker_ejected", level=logging.ERROR, seconds=round(blocked, 1), message_id=message, bot=bot, stack=stack)
         try:
             await membership.eject(self._worker, message=message, partition=partition)
         except Unavailable as error:
             event(logger, "eject_unrecorded", level=logging.ERROR, error=error.message)
         sys.stderr.flush()
         os._exit(EXIT_EJECTED)
-
-
-def _stack() -> list[str]:
-    """Say where the main thread is, innermost last, without source lines: those can hold literals."""
-    frame = sys._current_frames().get(threading.main_thread().ident or 0)  # noqa: SLF001  # the documented way to see another thread
-    stack = traceback.extract_stack(frame, limit=12) if frame else []
-    return [f"{entry.filename}:{entry.lineno} {entry.name}" for entry in stack]

@@ -18,6 +18,7 @@ from botstead.core.errors import ConfigurationError, Unavailable
 from botstead.core.settings import Settings
 from botstead.processes import api, objectives, scheduler, worker
 from botstead.processes.foundation import Foundation
+from botstead.runtime.looplag import LoopWatch
 from botstead.runtime.tasks import Tasks
 from botstead.telemetry import logs
 from botstead.telemetry.catalog import METRICS
@@ -108,6 +109,8 @@ async def _serve(settings: Settings, roles: Sequence[str]) -> int:
         state = {"ready": False}
         listener = Listener(settings.metrics_host, settings.metrics_port, _probes(parts, state))
         listener.start()
+        if not any(isinstance(part, worker.BotWorker) for part in parts):  # a worker's lease watches its loop
+            tasks.start("loop", LoopWatch().run())
         ledger = objectives.ledger(foundation)
         tasks.start("ledger", ledger.run())
         for part in parts:
