@@ -45,7 +45,7 @@ def against(part: str, whole: str) -> str:
     return f"{part} / ({whole} > 0)"
 
 
-def share(metric: str, part: str, *by: str, where: str = "", over: str = RECENT) -> str:
+def share(metric: str, part: str, *by: str, where: str = "", over: str = RECENT, zero: bool = False) -> str:
     """Return which share of what a counter counts matches; nothing where nothing was counted.
 
     Args:
@@ -54,9 +54,11 @@ def share(metric: str, part: str, *by: str, where: str = "", over: str = RECENT)
         by: labels to keep.
         where: matchers of the whole, which hold for the part too.
         over: window.
+        zero: whether the part may have no series yet, which is a share of 0.
     """
     both = ",".join(text for text in (where, part) if text)
-    return against(rate(metric, *by, where=both, over=over), rate(metric, *by, where=where, over=over))
+    counted, whole = rate(metric, *by, where=both, over=over), rate(metric, *by, where=where, over=over)
+    return against(f"({counted} or 0 * {whole})" if zero else counted, whole)
 
 
 def quantile(share_below: float, histogram: str, *by: str, where: str = "", over: str = RECENT) -> str:

@@ -16,7 +16,7 @@ VERDICT = Row(
         Stat(
             "Failing share",
             says="Answers with 5xx. They are our faults: a stranger can only cause 4xx.",
-            queries=(Query(share(f"{HTTP}_count", OURS, where=CHOSEN)),),
+            queries=(Query(share(f"{HTTP}_count", OURS, where=CHOSEN, zero=True)),),
             unit=RATIO,
             limits=failing("api_availability"),
             runbook="ApiAvailabilityBurn",
@@ -60,7 +60,7 @@ TABLE = Row(
                 Column("Requests", increase(f"{HTTP}_count", "http_route", "http_request_method", where=CHOSEN)),
                 Column(
                     "5xx",
-                    share(f"{HTTP}_count", OURS, "http_route", "http_request_method", where=CHOSEN, over=SHOWN),
+                    share(f"{HTTP}_count", OURS, "http_route", "http_request_method", where=CHOSEN, over=SHOWN, zero=True),
                     RATIO,
                     failing("api_availability"),
                 ),

@@ -86,9 +86,11 @@ HEALTH = Row(
             says="Those that miss most by their usual rhythm first. `botstead channels health ID` names the broken hop.",
             keys={"channel": "Channel", "bot": "Bot"},
             columns=(
-                Column("State", f"channel_connected{{{CHOSEN}}}", words=CONNECTED),
-                Column("Last message", f"time() - channel_last_event_timestamp_seconds{{{CHOSEN}}}", SECONDS),
-                Column("Missing", f"channel_missing_events{{{CHOSEN}}}"),
+                Column("State", f"min by (channel, bot) (channel_connected{{{CHOSEN}}})", words=CONNECTED),
+                Column(
+                    "Last message", f"time() - max by (channel, bot) (channel_last_event_timestamp_seconds{{{CHOSEN}}})", SECONDS
+                ),
+                Column("Missing", f"max by (channel, bot) (channel_missing_events{{{CHOSEN}}})"),
                 Column("Messages", increase("bot_messages_total", "channel", "bot", where=CHOSEN)),
                 Column(
                     "Failing",

@@ -8,7 +8,14 @@ from dashboards.slo import SPENT, burn
 
 CHOSEN = 'slo=~"$slo"'
 LEGEND = "{{slo}} {{bot}}{{channel}}{{integration}}{{queue}}"
-NAMES = {"slo": "Objective", "bot": "Bot", "channel": "Channel", "integration": "Integration", "queue": "Queue"}
+NAMES = {
+    "slo": "Objective",
+    "service": "Service",
+    "bot": "Bot",
+    "channel": "Channel",
+    "integration": "Integration",
+    "queue": "Queue",
+}
 
 VERDICT = Row(
     "What is left?",
