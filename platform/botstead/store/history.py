@@ -5,11 +5,17 @@ Message ids are given out in order and densely, so a range of ids is a bound on 
 
 from __future__ import annotations
 
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
 import asyncpg
 import msgspec
 
 from botstead.core.errors import NotFound
 from botstead.store import queries
+from botstead.store.journeys import Journeys, find
+from botstead.store.journeys import read as journeys_of
 from botstead.store.postgres import Postgres
 from botstead.store.search import Search, index_closed
 from botstead.store.timeline import Step, inbound, outbound
@@ -23,6 +29,10 @@ from botstead.store.transcripts import (
     conversation_from,
     message_from,
 )
+from botstead.telemetry.explain import explain
+from botstead.telemetry.journey import Journey
+from botstead.telemetry.spans import Span, spans
+from botstead.telemetry.stages import Stage, stages
 
 SPANS = (2_000, 18_000, 100_000)
 """Ids looked at, span after span, for the conversations of one page."""
@@ -34,7 +44,21 @@ _SQL = queries.load("history")
 
 
 class Tale(msgspec.Struct, frozen=True, kw_only=True):
-    """One message and its timeline: «where is my message?» in one answer. `payload` is JSON as it was kept."""
+    """One message and its timeline: «where is my message?» in one answer.
+
+    Args:
+        message: what was said.
+        kind: of its channel.
+        trace: 32 hex digits.
+        external_id: the provider's id of what was sent.
+        payload: JSON as it was kept.
+        timeline: what happened to it, in order.
+        where: where it is, in one sentence.
+        why: what went wrong, empty when nothing did.
+        advice: what to do next, empty when there is nothing to do.
+        milliseconds: from its arrival until now, or until nothing is left to do.
+        stages: where that time went.
+    """
 
     message: MessageRecord
     kind: str
@@ -42,6 +66,19 @@ class Tale(msgspec.Struct, frozen=True, kw_only=True):
     external_id: str
     payload: msgspec.Raw
     timeline: tuple[Step, ...]
+    where: str = ""
+    why: str = ""
+    advice: str = ""
+    milliseconds: float = 0.0
+    stages: tuple[Stage, ...] = ()
+
+
+class Trace(msgspec.Struct, frozen=True, kw_only=True):
+    """The spans of a trace, oldest first. `messages` are those that came in or were asked for, each with its own tree."""
+
+    trace: str
+    messages: tuple[int, ...]
+    spans: tuple[Span, ...]
 
 
 class History:
@@ -122,8 +159,10 @@ class History:
             if row is None:
                 raise NotFound("There is no message by that id.")
             answers = await connection.fetch(_SQL["answers"], row["conversation"], message, ANSWERS_WITHIN)
-        steps = inbound(row, answers) if row["direction"] != 1 else outbound(row)
-        return Tale(
+            said = row["direction"] == 1
+            journeys = await journeys_of(connection, [row["reply_to"] if said else message])
+        steps = outbound(row) if said else inbound(row, answers)
+        tale = Tale(
             message=message_from({**row, "status": steps[-1].what}),
             kind=row["kind"],
             trace=row["trace"].hex if row["trace"] else "",
@@ -131,6 +170,34 @@ class History:
             payload=msgspec.Raw((row["payload"] or "null").encode()),
             timeline=tuple(steps),
         )
+        return _with_road(tale, journeys[0], _words(row), reply=message if said else None) if journeys else tale
+
+    async def traced(self, trace: uuid.UUID, *, limit: int) -> Found:
+        """Return the messages of a trace, newest first.
+
+        Args:
+            trace: its id.
+            limit: at most so many.
+        """
+        async with self._postgres.connection() as connection:
+            ids = await find(connection, trace)
+            rows = await connection.fetch(_SQL["some"], ids)
+        return Found(items=tuple(message_from(row) for row in rows[:limit]))
+
+    async def trace(self, trace: uuid.UUID) -> Trace:
+        """Return the spans of a trace.
+
+        Args:
+            trace: its id.
+
+        Raises:
+            NotFound: no message belongs to it.
+        """
+        found = await Journeys(self._postgres).traced(trace)
+        if not found:
+            raise NotFound("No message belongs to that trace.")
+        told = sorted((span for journey in found for span in spans(journey)), key=lambda span: span.began)
+        return Trace(trace=trace.hex, messages=tuple(journey.message for journey in found), spans=tuple(told))
 
     async def index_closed_parts(self) -> list[str]:
         """Index the words of ids that take no more messages. For the scheduler; safe to repeat, see `store/search.py`.
@@ -142,6 +209,19 @@ class History:
             Unavailable: one took too long, for somebody's transaction stayed open; the next call goes on.
         """
         return await index_closed(self._postgres)
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    """The last error, as it was kept."""
+    return row["inbox_error"] or row["detail"] or row["error"] or ""
+
+
+def _with_road(tale: Tale, journey: Journey, words: str, *, reply: int | None) -> Tale:
+    told, parts = explain(journey, words=words, reply=reply), stages(journey, reply=reply)
+    whole = max((part.offset + part.milliseconds for part in parts), default=0.0)
+    return msgspec.structs.replace(
+        tale, where=told.where, why=told.why, advice=told.advice, milliseconds=round(whole, 3), stages=tuple(parts)
+    )
 
 
 async def _upper(connection: asyncpg.Connection, before: int | None) -> int:

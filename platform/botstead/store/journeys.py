@@ -55,7 +55,7 @@ class Journeys:
         """
         async with self._postgres.connection() as connection:
             origins = [row["id"] for row in await connection.fetch(SQL["origins"], list(messages))]
-            return await _read(connection, origins)
+            return await read(connection, origins)
 
     async def traced(self, trace: uuid.UUID) -> list[Journey]:
         """Return the roads of all messages of a trace, oldest first, `MOST_OF_A_TRACE` at most.
@@ -64,7 +64,7 @@ class Journeys:
             trace: its id.
         """
         async with self._postgres.connection() as connection:
-            return await _read(connection, await find(connection, trace))
+            return await read(connection, await find(connection, trace))
 
 
 async def find(connection: asyncpg.Connection, trace: uuid.UUID) -> list[int]:
@@ -86,7 +86,13 @@ async def find(connection: asyncpg.Connection, trace: uuid.UUID) -> list[int]:
     return found
 
 
-async def _read(connection: asyncpg.Connection, messages: Sequence[int]) -> list[Journey]:
+async def read(connection: asyncpg.Connection, messages: Sequence[int]) -> list[Journey]:
+    """Return the roads of messages that came in or were asked for, oldest first.
+
+    Args:
+        connection: from a pool.
+        messages: their ids; those of answers are passed over.
+    """
     asked = await connection.fetch(SQL["asked"], list(messages))
     ids = [row["id"] for row in asked]
     said: defaultdict[int, list[asyncpg.Record]] = defaultdict(list)
@@ -118,6 +124,7 @@ def _journey(
         replies=tuple(_reply(answer, noted.get(answer["id"], ())) for answer in said),
         waiting=Waiting(failures=row["failures"], crashes=row["crashes"], due=row["due"]) if row["in_inbox"] else None,
         parked=_parked(row),
+        seen=row["now"],
     )
 
 

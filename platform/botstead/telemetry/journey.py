@@ -5,6 +5,7 @@ There is no place in it for what people wrote, nor for the words of an error, wh
 
 from __future__ import annotations
 
+import math
 import uuid
 
 import msgspec
@@ -103,6 +104,7 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
         replies: in order.
         waiting: while it stands in the inbox.
         parked: when it was given up, its last failure.
+        seen: when all this was read, by the clock that the rest was written by.
     """
 
     message: int
@@ -118,6 +120,16 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     replies: tuple[Reply, ...] = ()
     waiting: Waiting | None = None
     parked: Parked | None = None
+    seen: float = 0.0
+
+    def said_after(self, run: RunNoted) -> float | None:
+        """Return when the first answer of a run was kept; None when it gave none.
+
+        Args:
+            run: one of its runs.
+        """
+        following = min((other.began for other in self.runs if other.began > run.began), default=math.inf)
+        return min((reply.at for reply in self.replies if run.began <= reply.at < following), default=None)
 
     @property
     def settled(self) -> bool:

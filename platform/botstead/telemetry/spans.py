@@ -113,14 +113,13 @@ class _Tree:
         if journey.arrived is not None:
             yield self._stage("ack", self._began, journey.acked)
         end = journey.acked
-        said = journey.replies[0].at if journey.replies else None
         for number, run in enumerate(journey.runs):
             yield self._stage("retry" if number else "queue", end, run.began, number)
-            whole = run.ended is not None
+            said = journey.said_after(run)
             end = run.ended if run.ended is not None else max(run.began, said or 0.0)
             yield from self._run(run, end)
-            if said is not None and whole and number == len(journey.runs) - 1:
-                yield self._stage("commit", end, said)
+            if said is not None and run.ended is not None:
+                yield self._stage("commit", end, said, number)
 
     def sending(self) -> Iterator[Span]:
         """The sending of each answer."""

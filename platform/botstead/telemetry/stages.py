@@ -7,6 +7,7 @@ commit (until the answer is kept) · outbox (until it is sent) · send (until th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Literal
 
 import msgspec
@@ -57,22 +58,34 @@ class _Part(msgspec.Struct, kw_only=True):
     open: bool = False
 
 
-def stages(journey: Journey, *, now: float, reply: int | None = None) -> list[Stage]:
+def stages(journey: Journey, *, reply: int | None = None) -> list[Stage]:
     """Cut a road into its stages.
 
     Args:
-        journey: the road.
-        now: Unix seconds, the end of what still goes on.
+        journey: the road. What still goes on ends when it was read.
         reply: only up to the sending of this answer, without that of others.
     """
     road = _Road(journey.arrived if journey.arrived is not None else journey.acked)
     if journey.arrived is not None:
         road.until(journey.acked, name="ack")
-    _handling(road, journey, now)
-    for answer in journey.replies:
-        if reply in (None, answer.id):
-            _sending(road, answer, now)
+    for number, part in _in_order(journey):
+        if isinstance(part, RunNoted):
+            road.until(part.began, name="retry" if number else "queue")
+            _handled(road, part, journey.said_after(part))
+        elif reply in (None, part.id):
+            _sent(road, part, journey.seen)
+            if reply is not None:
+                return list(_measured(road))
+    if journey.waiting is not None:
+        road.until(journey.seen, name="retry" if journey.runs or journey.waiting.failures else "queue", open=True)
     return list(_measured(road))
+
+
+def _in_order(journey: Journey) -> list[tuple[int, RunNoted | Reply]]:
+    """Runs and answers as they came: after a replay there are runs again behind an answer."""
+    runs = [(run.began, number, run) for number, run in enumerate(journey.runs)]
+    found: list[tuple[float, int, RunNoted | Reply]] = [*runs, *((reply.at, len(runs), reply) for reply in journey.replies)]
+    return [(number, part) for _, number, part in sorted(found, key=itemgetter(0, 1))]
 
 
 class _Road:
@@ -90,17 +103,11 @@ class _Road:
         self.end = ended
 
 
-def _handling(road: _Road, journey: Journey, now: float) -> None:
-    said = journey.replies[0].at if journey.replies else None
-    for number, run in enumerate(journey.runs):
-        road.until(run.began, name="retry" if number else "queue")
-        last = run is journey.runs[-1]
-        ended = run.ended if run.ended is not None else (said if last and said is not None else run.began)
-        road.until(ended, name="handle", attempt=run.attempt, outcome=run.error)
-        road.parts += _calls(run)
-    if journey.waiting is not None:
-        road.until(now, name="retry" if journey.runs or journey.waiting.failures else "queue", open=True)
-    elif said is not None and journey.runs and journey.runs[-1].ended is not None:
+def _handled(road: _Road, run: RunNoted, said: float | None) -> None:
+    ended = run.ended if run.ended is not None else max(run.began, said or 0.0)
+    road.until(ended, name="handle", attempt=run.attempt, outcome=run.error)
+    road.parts += _calls(run)
+    if run.ended is not None and said is not None:
         road.until(said, name="commit")
 
 
@@ -115,7 +122,7 @@ def _called(call: CallMade) -> str:
     return call.service if call.host in call.service else f"{call.service} ({call.host})"
 
 
-def _sending(road: _Road, reply: Reply, now: float) -> None:
+def _sent(road: _Road, reply: Reply, now: float) -> None:
     for attempt in reply.tries:
         road.until(attempt.began, name="outbox", message=reply.id)
         outcome = attempt.reason or attempt.outcome

@@ -167,7 +167,7 @@ def test_messages(running):
     sent = running.json("send", conversation, "Hello", "--once", "k")
     assert running.json("send", conversation, "Hello", "--once", "k") == sent
     assert "waiting in" not in running.run("messages", "show", str(ids[0]))
-    assert "waiting_in_inbox" in running.run("messages", "show", str(ids[0]))
+    assert "It waits for its turn" in running.run("messages", "show", str(ids[0]))
     assert running.json("messages", "show", str(sent["id"]))["timeline"][0]["what"] == "asked"
 
 

@@ -8,9 +8,12 @@ import click
 
 from botstead.processes.cli.client import Client, address, with_api
 from botstead.processes.cli.output import Output
+from botstead.processes.cli.road import picture
 
 COLUMNS = ("id", "at", "bot", "direction", "conversation", "text")
-STEP_COLUMNS = ("what", "at", "until", "attempts", "reason", "detail", "message")
+MOST = 200
+MOST_SHOWN = 5
+"""Messages of one trace that are drawn; of more, only a list is shown."""
 
 
 @click.group()
@@ -32,9 +35,22 @@ def search(api: Client, out: Output, *, words: tuple[str, ...], **filters: Any) 
 
 
 @messages.command("show")
-@click.argument("message", type=int)
+@click.argument("message", type=int, required=False)
+@click.option("--trace", help="The messages of a trace: 32 hex digits, from a graph, a log line or a collector.")
 @with_api
-def show_message(api: Client, out: Output, *, message: int) -> None:
-    """Show one message and everything that happened to it."""
-    tale = api.call("GET", address("v1", "messages", message))
-    out.record_with_table(tale["message"], tale["timeline"], STEP_COLUMNS, whole=tale)
+def show_message(api: Client, out: Output, *, message: int | None, trace: str | None) -> None:
+    """Show where a message is, what happened to it, why it is not further, and where its time went."""
+    if (message is None) == (trace is None):
+        raise click.UsageError("Give an id, or --trace.")
+    if message is not None:
+        found = [message]
+    else:
+        rows = api.call("GET", "/v1/messages", query={"trace": trace, "limit": MOST})["items"]
+        found = [row["id"] for row in reversed(rows) if row["direction"] != "out"]
+        if len(found) > MOST_SHOWN:
+            out.table(rows, COLUMNS, empty="")
+            return
+    tales = [api.call("GET", address("v1", "messages", number)) for number in found]
+    if trace is not None and not tales:
+        raise click.ClickException("No message belongs to that trace.")
+    out.pictures([picture(tale) for tale in tales], whole=tales[0] if message is not None else tales)

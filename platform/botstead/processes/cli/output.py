@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 import msgspec
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -112,6 +112,21 @@ class Output:
         self.record(record)
         click.echo()
         self.table(found, [column for column in columns if any(row.get(column) for row in found)], empty="")
+
+    def pictures(self, drawn: Iterable[RenderableType], *, whole: Any) -> None:
+        """Write drawings, an empty line between them; programs get what they show.
+
+        Args:
+            drawn: for people.
+            whole: for programs.
+        """
+        if self.as_json:
+            self._json(whole)
+            return
+        for number, one in enumerate(drawn):
+            if number:
+                click.echo()
+            self._console.print(one)
 
     def done(self, sentence: str, result: Any = None) -> None:
         """Say that something is done; programs get the result instead."""

@@ -65,3 +65,11 @@ FROM (SELECT * FROM message WHERE conversation = $1 AND id > $2 ORDER BY id LIMI
 LEFT JOIN delivery d ON d.id = a.id
 WHERE a.reply_to = $2 AND a.direction = 1
 ORDER BY a.id;
+
+-- name: some
+-- Messages by their ids, newest first; those asked for inside too.
+SELECT m.id, m.direction, b.name AS bot, c.public_id AS channel, m.conversation, m.body, m.reply_to, m.at, '' AS status
+FROM message m
+JOIN bot b ON b.id = m.bot
+JOIN channel c ON c.id = m.channel
+WHERE m.id = ANY ($1::bigint[]) ORDER BY m.id DESC;
