@@ -63,6 +63,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Messages waiting in the inbox above which ingest answers 503."""
     lease_seconds: float = 10.0
     """A worker that has not renewed for this long is dead to the others."""
+    prometheus: str = ""
+    """Empty starts Prometheus and Alertmanager with the appliance where they are installed; «none» runs without."""
+    scrape_seconds: float = 15.0
+    """Seconds between two scrapes of the appliance's own Prometheus."""
     canary_url: str = ""
     """Where the canary's messages go in: the edge, or an API process. The appliance sets it; empty: no canary."""
     canary_seconds: float = 15.0

@@ -30,7 +30,7 @@ class Started:
         self.notes_file = folder / "notes"
         self.port = free_ports(1)[0]
         self.output = folder / "output"
-        environment = {**os.environ, "ROLES_NOTES": str(self.notes_file), **variables}
+        environment = {**os.environ, "BOTSTEAD_PROMETHEUS": "none", "ROLES_NOTES": str(self.notes_file), **variables}
         given = ["--data", str(self.data), "--port", str(self.port), *arguments]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(

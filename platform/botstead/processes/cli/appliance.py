@@ -39,7 +39,7 @@ _data = click.option("--data", type=click.Path(path_type=Path), help="Folder of 
 @click.option("--detach", is_flag=True, help="Return when it is ready; `botstead down` stops it.")
 @click.option("--bots", type=click.Path(path_type=Path), multiple=True, help="A folder of bots; may be given again.")
 def up(data: Path | None, port: int | None, *, detach: bool, bots: Sequence[Path]) -> None:
-    """Run everything here: Postgres, Valkey, edge, API, worker, scheduler. Ctrl-C stops it in order."""
+    """Run everything here: Postgres, Valkey, edge, API, worker, scheduler, alerts. Ctrl-C stops it in order."""
     with _one_sentence():
         settings = environment.effective(environment.variables(), data=data, port=port, bots=tuple(bots) or None)
         folder.prepare(settings.data)
@@ -114,6 +114,10 @@ def _tell(appliance: Appliance) -> None:
     click.echo(f"chat       {appliance.url}/chat/echo")
     click.echo(f"API        {appliance.url}/docs")
     click.echo(f"key file   {appliance.admin_key_file}")
+    if appliance.prometheus:
+        click.echo(f"metrics    {appliance.prometheus}/alerts")
+    for note in appliance.notes:
+        click.echo(f"note       {note}")
     click.echo(f"{READY}{appliance.url}")
 
 

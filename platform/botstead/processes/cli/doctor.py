@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+from urllib.request import urlopen
 
 import click
 import msgspec
@@ -17,6 +18,8 @@ from botstead.core.settings import Settings
 from botstead.processes import environment
 from botstead.processes.cli.client import Failure, find
 from botstead.processes.cli.output import Output
+from botstead.processes.embedded import distribution
+from botstead.processes.embedded.alerting import NONE
 from botstead.processes.embedded.description import NAME
 from botstead.processes.foundation import key_ring_path
 from botstead.runtime import keyring
@@ -24,6 +27,7 @@ from botstead.store import migrate, postgres
 
 OK, MISSING, WRONG = "ok", "missing", "wrong"
 MASK = "•••"
+ASK_SECONDS = 5.0
 
 
 class Check(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +84,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     yield _checked("key ring", lambda: _key_ring(settings))
     yield _checked("database", lambda: _database(settings))
     yield _checked("appliance", lambda: _appliance(settings))
+    yield _checked("alerts", lambda: _alerts(settings))
 
 
 def _checked(name: str, look: Callable[[], tuple[str, str]]) -> Check:
@@ -130,6 +135,36 @@ def _appliance(settings: Settings) -> tuple[str, str]:
     report = find(data=settings.data, url=None, key_file=None).call("GET", "/health")
     status = str(report["status"])
     return (OK if status in {"ok", "degraded"} else WRONG), f"{url} says {status}"
+
+
+def _alerts(settings: Settings) -> tuple[str, str]:
+    """Whether somebody would hear of a fault: everything is scraped, every rule is loaded, and Alertmanager is there."""
+    if settings.prometheus == NONE:
+        return MISSING, "Switched off by the setting prometheus."
+    if note := distribution.missing():
+        return MISSING, note
+    running = _running(settings.data)
+    url, teller = running.get("prometheus"), running.get("alertmanager")
+    if not url or not teller:
+        return MISSING, "Prometheus and Alertmanager run while the appliance does. `botstead up` starts it."
+    targets = _asked(f"{url}/api/v1/targets?state=active")["activeTargets"]
+    rules = [rule for group in _asked(f"{url}/api/v1/rules")["groups"] for rule in group["rules"]]
+    down = [target["labels"]["instance"] for target in targets if target["health"] == "down"]
+    broken = [rule["name"] for rule in rules if rule["health"] == "err"]
+    tellers = _asked(f"{url}/api/v1/alertmanagers")["activeAlertmanagers"]
+    if down or broken or not tellers:
+        said = [f"not scraped: {', '.join(down)}"] * bool(down) + [f"broken rules: {', '.join(broken)}"] * bool(broken)
+        return WRONG, "; ".join(said) or "Prometheus knows no Alertmanager. See its log in the data folder."
+    return OK, f"{len(targets)} targets, {len(rules)} rules; {url}/alerts, {teller}"
+
+
+def _asked(url: str) -> dict[str, Any]:
+    """Ask Prometheus (https://prometheus.io/docs/prometheus/latest/querying/api/)."""
+    try:
+        with urlopen(url, timeout=ASK_SECONDS) as answer:  # noqa: S310  # an address that our own appliance wrote down
+            return dict(msgspec.json.decode(answer.read())["data"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"{url} does not answer: {error}. See logs/prometheus.log in the data folder.") from error
 
 
 def _running(data: Path) -> dict[str, Any]:

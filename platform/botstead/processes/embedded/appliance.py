@@ -15,17 +15,28 @@ import msgspec
 
 from botstead.core import settings as settings_of
 from botstead.core.settings import Settings
-from botstead.processes.embedded import description, edge, folder, postgres, probes, valkey
+from botstead.processes.embedded import alerting, description, edge, folder, postgres, probes, valkey
 from botstead.processes.embedded.child import Child, Program
 from botstead.processes.embedded.description import Description
 from botstead.processes.embedded.logs import Echo
-from botstead.processes.embedded.supervisor import Supervisor
+from botstead.processes.embedded.prometheus import Target
+from botstead.processes.embedded.supervisor import ApplianceFailed, Supervisor
 from botstead.processes.environment import given
 
 ROLES = ("api", "worker", "scheduler")
 """Our own processes, one of each."""
-STOP_ORDER = (("migrate",), ("api",), ("edge",), ("worker", "scheduler"), ("valkey",), ("postgres",))
-"""New messages stop first; the edge goes dark when the API has answered what it had; the database goes last."""
+STOP_ORDER = (
+    ("migrate",),
+    ("prometheus",),
+    ("alertmanager",),
+    ("api",),
+    ("edge",),
+    ("worker", "scheduler"),
+    ("valkey",),
+    ("postgres",),
+)
+"""What would take the end for a fault stops first, then new messages; the edge goes dark when the API has answered what it had;
+the database goes last."""
 STOP_MARGIN = 5.0
 """Seconds that a process of ours may take beyond its own deadlines before it is killed."""
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -41,13 +52,17 @@ class Ports(msgspec.Struct, frozen=True, kw_only=True):
     valkey: int
     edge_metrics: int
     api: int
+    prometheus: int
+    alertmanager: int
     metrics: Mapping[str, int]
 
     @classmethod
     def choose(cls) -> Ports:
         """Choose free ones."""
-        first, second, third, fourth, *rest = folder.free_ports(4 + len(ROLES))
-        return cls(postgres=first, valkey=second, edge_metrics=third, api=fourth, metrics=dict(zip(ROLES, rest, strict=True)))
+        names = ("postgres", "valkey", "edge_metrics", "api", "prometheus", "alertmanager")
+        chosen = folder.free_ports(len(names) + len(ROLES))
+        rest = chosen[len(names) :]
+        return cls(**dict(zip(names, chosen, strict=False)), metrics=dict(zip(ROLES, rest, strict=True)))
 
 
 class Appliance:
@@ -71,6 +86,17 @@ class Appliance:
         self._dsn = settings.postgres
         self._valkey = settings.valkey
         self._is_up = False
+        self._alerting = alerting.Alerting()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the operator should know, in sentences."""
+        return self._alerting.notes
+
+    @property
+    def prometheus(self) -> str | None:
+        """Where Prometheus answers, if there is one."""
+        return self._alerting.prometheus
 
     @property
     def url(self) -> str:
@@ -118,7 +144,7 @@ class Appliance:
         await _together(self._start_postgres(), self._start_valkey())
         await self._timed("migrate", self._supervisor.run_once(self._ours("migrate", "migrate", ("migrate",))))
         await _together(*(self._timed(role, self._supervisor.start(self._role(role))) for role in ROLES))
-        await self._timed("edge", self._supervisor.start(self._edge()))
+        await _together(self._timed("edge", self._supervisor.start(self._edge())), self._start_alerting())
 
     async def _timed(self, part: str, work: Awaitable[None]) -> None:
         began = time.monotonic()
@@ -138,6 +164,30 @@ class Appliance:
         if not self._settings.valkey:
             program, self._valkey = valkey.prepare(self._data, port=self._ports.valkey)
             await self._timed("valkey", self._supervisor.start(program))
+
+    async def _start_alerting(self) -> None:
+        """Start what tells of faults, where it is installed. The appliance is whole without it."""
+        if self._settings.prometheus == alerting.NONE:
+            return
+        targets = [Target(job=role, instance=f"{role}-a", port=port) for role, port in self._ports.metrics.items()]
+        targets.append(Target(job="edge", instance="edge", port=self._ports.edge_metrics))
+        self._alerting = await asyncio.to_thread(
+            alerting.prepare,
+            self._data,
+            targets,
+            prometheus_port=self._ports.prometheus,
+            alertmanager_port=self._ports.alertmanager,
+            scrape_seconds=self._settings.scrape_seconds,
+        )
+        if self._alerting.programs:
+            await _together(*(self._start_besides(program) for program in self._alerting.programs))
+
+    async def _start_besides(self, program: Program) -> None:
+        try:
+            await self._timed(program.role, self._supervisor.start(program))
+        except ApplianceFailed as error:
+            note = f"{program.role} does not start, and is tried again: {error.message.splitlines()[0]}"
+            self._alerting = msgspec.structs.replace(self._alerting, notes=(*self._alerting.notes, note))
 
     def _edge(self) -> Program:
         site = edge.Site(
@@ -194,6 +244,8 @@ class Appliance:
             processes=[{**_who(child), "metrics": child.program.metrics} for child in children if child.program.metrics],
             servers=[_who(child) for child in children if not child.program.metrics],
             pid=os.getpid(),
+            prometheus=self._alerting.prometheus,
+            alertmanager=self._alerting.alertmanager,
         ).write(self._data)
 
     async def _stop(self) -> None:

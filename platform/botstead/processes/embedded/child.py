@@ -33,7 +33,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     """What to run, and how to treat it.
 
     Args:
-        role: postgres, valkey, migrate, api, worker, scheduler, edge.
+        role: postgres, valkey, migrate, api, worker, scheduler, edge, prometheus, alertmanager.
         instance: stable name among all of them, kept over restarts.
         command: the program's path and its arguments.
         environment: its whole environment.
@@ -44,6 +44,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
         stop_seconds: seconds it may take to end before it is killed.
         death_signal: what the kernel sends it when we die.
         metrics: URL of its metrics, or "".
+        essential: whether the appliance ends when this cannot be kept running; else it is started again for ever.
     """
 
     role: str
@@ -57,6 +58,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
     stop_seconds: float = 30.0
     death_signal: int = signal.SIGKILL
     metrics: str = ""
+    essential: bool = True
 
 
 class Child:

@@ -220,11 +220,12 @@ class Supervisor:
 
     async def _recover(self, kept: Kept, status: int, *, was_ready: bool) -> None:
         """Wait before the next run, or say why there is none."""
-        if status == CONFIGURATION_STATUS:
+        essential = kept.program.essential
+        if status == CONFIGURATION_STATUS and essential:
             raise ConfigurationError(_last_word(kept))
         # A SIGKILL to a run that was ready came from outside. It is no reason to believe that the next run fails too.
         from_outside = was_ready and status == -signal.SIGKILL
-        if not from_outside and kept.crashes.is_loop(time.monotonic()):
+        if essential and not from_outside and kept.crashes.is_loop(time.monotonic()):
             raise ApplianceFailed(
                 _because(kept, f"ended {CRASH_LIMIT} times within {CRASH_WINDOW:.0f} s, the last time with {describe(status)}")
             )
