@@ -18,6 +18,7 @@ from botstead.processes.watching import Watching
 from botstead.runtime.tasks import Tasks
 from botstead.store.history import History
 from botstead.store.road import Ingest
+from botstead.store.trace_index import index_traces
 from botstead.store.upkeep import Upkeep
 from botstead.telemetry.catalog import VITALS
 from botstead.telemetry.logs import event
@@ -27,6 +28,8 @@ LEAD_EVERY = 1.0
 UPKEEP_EVERY = 30.0
 KEEP_KEYS = 8
 """Days that dedup keys are kept: one more than the longest provider retries."""
+KEEP_HOPS = 7
+"""Days that the details of slow, failed and chosen messages are kept; when they came and were answered is kept for good."""
 FORGET_BATCH = 20_000
 
 logger = logging.getLogger(__name__)
@@ -108,6 +111,7 @@ class Scheduler:
     async def _keep_order(self) -> None:
         await self._upkeep.extend()
         await self._upkeep.forget(days=KEEP_KEYS, batch=FORGET_BATCH)
+        await self._upkeep.forget_hops(days=KEEP_HOPS, batch=FORGET_BATCH)
         await self._objectives.keep()
 
     async def _index(self) -> None:
@@ -116,6 +120,7 @@ class Scheduler:
             try:
                 if self._leads:
                     await self._history.index_closed_parts()
+                    await index_traces(self._foundation.postgres)
             except Unavailable as error:
                 event(logger, "indexing_waits", level=logging.WARNING, error=error.message)
             await asyncio.sleep(UPKEEP_EVERY)

@@ -6,6 +6,7 @@ from botstead.store.postgres import Held
 from botstead.store.queries import load
 
 SQL = load("road")
+HOPS = load("hops")
 
 
 class Upkeep:
@@ -33,6 +34,10 @@ class Upkeep:
     async def forget(self, *, days: int, batch: int) -> None:
         """Drop a batch of old dedup keys."""
         await self._held.fetch(SQL["forget"], days, batch)
+
+    async def forget_hops(self, *, days: int, batch: int) -> None:
+        """Drop a batch of what was noted of old messages."""
+        await self._held.fetch(HOPS["forget_hops"], float(days), batch)
 
     async def close(self) -> None:
         """Close the connection."""

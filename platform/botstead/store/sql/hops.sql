@@ -47,3 +47,13 @@ SELECT message, send, attempt, began, ended, outcome, reason, calls FROM hop WHE
 -- name: traced
 -- Messages of a trace between two ids, oldest first. $1 trace, $2 from, $3 below, $4 at most
 SELECT id FROM message WHERE trace = $1 AND id >= $2 AND id < $3 ORDER BY id LIMIT $4;
+
+-- name: trace_indexes
+-- Every index on the traces of a part of `message`, and whether it was built to its end.
+SELECT i.relname AS name, x.indisvalid AS valid
+FROM pg_inherits h JOIN pg_index x ON x.indrelid = h.inhrelid JOIN pg_class i ON i.oid = x.indexrelid
+WHERE h.inhparent = 'message'::regclass AND i.relname ~ '^message_[0-9]+_trace$';
+
+-- name: index_trace
+-- Index the traces of a closed part. CONCURRENTLY: a late message is still kept meanwhile.
+CREATE INDEX CONCURRENTLY IF NOT EXISTS {name} ON message_{part} (trace);
