@@ -19,8 +19,8 @@ GOOD, WARN, BAD, QUIET, PLAIN = "green", "orange", "red", "#8e8e8e", "blue"
 """Verdicts, what does not matter, and what is only a figure."""
 
 COUNT, SECONDS, RATIO, BYTES, FLAG = "short", "s", "percentunit", "bytes", "none"
-MESSAGES, REQUESTS, EVENTS, BYTES_A_SECOND = "mps", "reqps", "eps", "Bps"
-"""Units, by Grafana's names."""
+MESSAGES, REQUESTS, EVENTS = "count:msg/s", "reqps", "count:/s"
+"""Units, by Grafana's names; `count:` makes one of our own."""
 
 HUES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("delivered", "ok", "done", "2xx", "live", "hit"), GOOD),
@@ -131,11 +131,13 @@ class Series(Panel):
     Args:
         stacked: whether they add up to something.
         most: the top of the axis, when it is known.
+        negative: whether values below 0 mean something.
     """
 
     _: KW_ONLY
     stacked: bool = False
     most: float | None = None
+    negative: bool = False
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def _kind(panel: Panel) -> tuple[str, Json, Json]:
             options = {"reduceOptions": reduce, "colorMode": "background" if _judged(panel) else "none", "textMode": "auto"}
             return "stat", options | {"graphMode": "area" if panel.trend else "none", "justifyMode": "center"}, {}
         case Series():
-            return "timeseries", {"legend": legend | {"calcs": []}, "tooltip": tooltip}, _lines(panel)
+            return "timeseries", {"legend": legend | _beside(panel), "tooltip": tooltip}, _lines(panel)
         case States():
             options = {"legend": legend, "tooltip": tooltip, "mergeValues": True, "showValue": "never", "rowHeight": 0.8}
             return "state-timeline", options, {"fillOpacity": 80, "lineWidth": 0}
@@ -166,6 +166,13 @@ def _kind(panel: Panel) -> tuple[str, Json, Json]:
 
 def _legend(panel: Panel) -> str:
     return panel.queries[0].legend if panel.queries else ""
+
+
+def _beside(panel: Series) -> Json:
+    """Where many lines come and go, their names stand in a table at the right, with the last value of each."""
+    if not panel.queries[0].expr.startswith(("topk(", "bottomk(")):
+        return {"calcs": []}
+    return {"displayMode": "table", "placement": "right", "calcs": ["lastNotNull"], "sortBy": "Last *", "sortDesc": True}
 
 
 def _judged(panel: Panel) -> bool:
@@ -226,7 +233,8 @@ def _defaults(panel: Panel, custom: Json) -> Json:
         "noValue": "–",
     }
     if isinstance(panel, Series):
-        found |= {"min": 0} if panel.most is None else {"min": 0, "max": panel.most}
+        found |= {} if panel.negative else {"min": 0}
+        found |= {} if panel.most is None else {"max": panel.most}
     return found
 
 

@@ -35,14 +35,15 @@ def increase(metric: str, *by: str, where: str = "", over: str = SHOWN) -> str:
     return f"{_sum(by)}(increase({metric}{_where(where)}[{over}]))"
 
 
-def against(part: str, whole: str) -> str:
+def against(part: str, whole: str, *, zero: bool = False) -> str:
     """Return a part as a share of the whole; nothing where there is none of the whole.
 
     Args:
         part: PromQL.
         whole: PromQL with the same labels.
+        zero: whether the part may have no series yet, which is a share of 0.
     """
-    return f"{part} / ({whole} > 0)"
+    return f"{f'({part} or 0 * {whole})' if zero else part} / ({whole} > 0)"
 
 
 def share(metric: str, part: str, *by: str, where: str = "", over: str = RECENT, zero: bool = False) -> str:
@@ -58,7 +59,7 @@ def share(metric: str, part: str, *by: str, where: str = "", over: str = RECENT,
     """
     both = ",".join(text for text in (where, part) if text)
     counted, whole = rate(metric, *by, where=both, over=over), rate(metric, *by, where=where, over=over)
-    return against(f"({counted} or 0 * {whole})" if zero else counted, whole)
+    return against(counted, whole, zero=zero)
 
 
 def quantile(share_below: float, histogram: str, *by: str, where: str = "", over: str = RECENT) -> str:

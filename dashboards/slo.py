@@ -30,3 +30,12 @@ def burn(window: str, *, where: str = "") -> str:
     """
     chosen = f"{{{where}}}" if where else ""
     return f"slo:bad:count{window}{chosen} / (slo:total:count{window}{chosen} > 0) / slo:allowed:ratio{chosen}"
+
+
+def spaced(duration: str) -> str:
+    """Return a duration as people write it: `1 h`.
+
+    Args:
+        duration: `1h`.
+    """
+    return f"{duration[:-1]} {duration[-1]}"

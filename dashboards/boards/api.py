@@ -72,7 +72,7 @@ TABLE = Row(
                 ),
             ),
             worst="p95",
-            high=12,
+            high=10,
         ),
     ),
 )

@@ -7,9 +7,13 @@ from dashboards.limits import BUDGET, failing
 from dashboards.queries import SHOWN, against, increase, quantile, rate, share
 
 FAILED = 'outcome=~"failed|expired"'
-COUNTED = 'outcome!="ignored"'
-ANSWERED = 'outcome="delivered"'
-LATE = against(rate("bot_messages_late_total", "bot"), rate("bot_messages_total", "bot", where=ANSWERED))
+PEOPLE = 'bot!="canary"'
+"""The canary is no bot that anybody writes to."""
+COUNTED = f'{PEOPLE},outcome!="ignored"'
+ANSWERED = f'{PEOPLE},outcome="delivered"'
+LATE = against(rate("bot_messages_late_total", "bot"), rate("bot_messages_total", "bot", where=ANSWERED), zero=True)
+
+LATE_SHOWN = against(increase("bot_messages_late_total", "bot"), increase("bot_messages_total", "bot", where=ANSWERED), zero=True)
 
 VERDICT = Row(
     "Do the bots answer?",
@@ -17,13 +21,13 @@ VERDICT = Row(
         Stat(
             "Bots",
             says="Bots that are deployed. Fewer than you deployed: read the worker's log for the one that does not load.",
-            queries=(Query("count(count by (bot) (bot_messages_total))"),),
+            queries=(Query(f"count(count by (bot) (bot_messages_total{{{PEOPLE}}}))"),),
             trend=False,
         ),
         Stat(
             "Without an answer",
             says="Messages in the time shown that failed or came too late to be answered. Their people wait for you.",
-            queries=(Query(increase("bot_messages_total", where=FAILED)),),
+            queries=(Query(increase("bot_messages_total", where=f"{PEOPLE},{FAILED}")),),
             limits=Limits(warn=1),
             runbook="DeliveryBurn",
         ),
@@ -38,7 +42,7 @@ VERDICT = Row(
         Stat(
             "Late share",
             says="Answers that came later than their bot promises.",
-            queries=(Query(against(rate("bot_messages_late_total"), rate("bot_messages_total", where=ANSWERED))),),
+            queries=(Query(against(rate("bot_messages_late_total"), rate("bot_messages_total", where=ANSWERED), zero=True)),),
             unit=RATIO,
             limits=failing("promptness"),
             runbook="PromptnessBurn",
@@ -70,7 +74,7 @@ TABLE = Row(
             says="In the time shown, the largest failing share first. Choose a bot to see it alone.",
             keys={"bot": "Bot"},
             columns=(
-                Column("Messages", increase("bot_messages_total", "bot")),
+                Column("Messages", increase("bot_messages_total", "bot", where=PEOPLE)),
                 Column(
                     "Failing",
                     share("bot_messages_total", FAILED, "bot", where=COUNTED, over=SHOWN),
@@ -79,18 +83,18 @@ TABLE = Row(
                 ),
                 Column(
                     "Late",
-                    against(increase("bot_messages_late_total", "bot"), increase("bot_messages_total", "bot", where=ANSWERED)),
+                    LATE_SHOWN,
                     RATIO,
                     failing("promptness"),
                 ),
-                Column("p95", quantile(0.95, "bot_message_duration_seconds", "bot", over=SHOWN), SECONDS),
+                Column("p95", quantile(0.95, "bot_message_duration_seconds", "bot", where=PEOPLE, over=SHOWN), SECONDS),
                 Column("Budget left", 'min by (bot) (slo:budget_left:ratio{slo="delivery_bot"})', RATIO, BUDGET),
-                Column("Active", "sum by (bot) (bot_conversations_active)"),
+                Column("Active", f"sum by (bot) (bot_conversations_active{{{PEOPLE}}})"),
             ),
             worst="Failing",
             opens="bot",
             follow="bot",
-            high=12,
+            high=10,
         ),
     ),
 )
@@ -101,7 +105,7 @@ TRAFFIC = Row(
         Series(
             "Outcomes",
             says="All bots together. Red and orange are people without an answer.",
-            queries=(Query(rate("bot_messages_total", "outcome"), "{{outcome}}"),),
+            queries=(Query(rate("bot_messages_total", "outcome", where=PEOPLE), "{{outcome}}"),),
             unit=MESSAGES,
             stacked=True,
             runbook="DeliveryBurn",
@@ -117,13 +121,13 @@ TRAFFIC = Row(
         Series(
             "Messages by bot",
             says="The ten busiest. A flood of one does not hold up the others.",
-            queries=(Query(f"topk(10, {rate('bot_messages_total', 'bot')})", "{{bot}}"),),
+            queries=(Query(f"topk(10, {rate('bot_messages_total', 'bot', where=PEOPLE)})", "{{bot}}"),),
             unit=MESSAGES,
         ),
         Series(
             "Answer time by bot, p95",
             says="The ten slowest.",
-            queries=(Query(f"topk(10, {quantile(0.95, 'bot_message_duration_seconds', 'bot')})", "{{bot}}"),),
+            queries=(Query(f"topk(10, {quantile(0.95, 'bot_message_duration_seconds', 'bot', where=PEOPLE)})", "{{bot}}"),),
             unit=SECONDS,
             runbook="PromptnessBurn",
         ),

@@ -20,10 +20,11 @@ from dashboards.design import (
     Variable,
 )
 from dashboards.limits import failing, limit, within
-from dashboards.queries import SHOWN, increase, quantile, rate, share, slower
+from dashboards.queries import SHOWN, increase, mean, quantile, rate, share, slower
 
 CHOSEN = 'channel=~"$channel"'
-COUNTED = f'{CHOSEN},outcome!="ignored"'
+PEOPLE = f'{CHOSEN},bot!="canary"'
+COUNTED = f'{CHOSEN},bot!="canary",outcome!="ignored"'
 FAILED = 'outcome=~"failed|expired"'
 ACK = "channel_ack_duration_seconds"
 CONNECTED = {0: ("away", BAD), 1: ("connected", GOOD)}
@@ -58,7 +59,7 @@ VERDICT = Row(
             "Turned away",
             says="Deliveries that we refused in the time shown. A wrong signature is a wrong secret, or a stranger.",
             queries=(Query(increase("channel_rejected_total", where=CHOSEN)),),
-            limits=Limits(warn=1),
+            limits=Limits(warn=limit("SignatureRejects", "rejects")),
             runbook="SignatureRejects",
         ),
         Stat(
@@ -91,7 +92,7 @@ HEALTH = Row(
                     "Last message", f"time() - max by (channel, bot) (channel_last_event_timestamp_seconds{{{CHOSEN}}})", SECONDS
                 ),
                 Column("Missing", f"max by (channel, bot) (channel_missing_events{{{CHOSEN}}})"),
-                Column("Messages", increase("bot_messages_total", "channel", "bot", where=CHOSEN)),
+                Column("Messages", increase("bot_messages_total", "channel", "bot", where=PEOPLE)),
                 Column(
                     "Failing",
                     share("bot_messages_total", FAILED, "channel", "bot", where=COUNTED, over=SHOWN),
@@ -126,8 +127,11 @@ IN = Row(
     (
         Series(
             "Acknowledgement time",
-            says="p95 by channel. The limit is ours; Slack gives up after 3 s.",
-            queries=(Query(quantile(0.95, ACK, "channel", where=CHOSEN), "{{channel}}"),),
+            says="p95 and mean of each channel. The limit is ours; Slack gives up after 3 s.",
+            queries=(
+                Query(quantile(0.95, ACK, "channel", where=CHOSEN), "{{channel}} p95"),
+                Query(mean(ACK, "channel", where=CHOSEN), "{{channel}} mean"),
+            ),
             unit=SECONDS,
             limits=Limits(warn=within("ingress_ack"), bad=3),
             runbook="IngressAckBurn",
@@ -150,7 +154,7 @@ IN = Row(
         Series(
             "Outcomes",
             says="Messages a second by how they ended.",
-            queries=(Query(rate("bot_messages_total", "outcome", where=CHOSEN), "{{outcome}}"),),
+            queries=(Query(rate("bot_messages_total", "outcome", where=PEOPLE), "{{outcome}}"),),
             unit=MESSAGES,
             stacked=True,
             runbook="DeliveryChannelBurn",

@@ -21,10 +21,11 @@ from dashboards.design import (
     Table,
 )
 from dashboards.limits import BUDGET, good, limit, within
-from dashboards.queries import quantile, quantiles, rate, share
+from dashboards.queries import mean, quantile, quantiles, rate, share
 from dashboards.slo import SPENT, bad_share, burn
 
 IDLE = 'mode="idle"'
+PEOPLE = 'bot!="canary"'
 
 VERDICT = Row(
     "Is it fine?",
@@ -57,14 +58,14 @@ VERDICT = Row(
         Stat(
             "Answer time, p95",
             says="19 of 20 answers are faster than this. The road board says where the time goes.",
-            queries=(Query(quantile(0.95, "bot_message_duration_seconds")),),
+            queries=(Query(quantile(0.95, "bot_message_duration_seconds", where=PEOPLE)),),
             unit=SECONDS,
             opens="road",
         ),
         Stat(
             "Messages a second",
-            says="Finished messages. Know your usual day: none at all at a busy hour is a fault that nothing else shows.",
-            queries=(Query(rate("bot_messages_total")),),
+            says="Finished messages, the canary's apart. None at a busy hour is a fault that nothing else shows.",
+            queries=(Query(rate("bot_messages_total", where=PEOPLE)),),
             unit=MESSAGES,
             opens="bots",
         ),
@@ -89,8 +90,8 @@ PROMISES = Row(
                 Column("Budget left", "min by (slo, service) (slo:budget_left:ratio)", RATIO, BUDGET),
                 Column("Burn, 1 h", f"max by (slo, service) ({burn('1h')})", COUNT, Limits(warn=SPENT[-1], bad=SPENT[0])),
                 Column("Burn, 6 h", f"max by (slo, service) ({burn('6h')})", COUNT, Limits(warn=SPENT[-1], bad=SPENT[1])),
-                Column("Bad, 1 h", "sum by (slo, service) (slo:bad:count1h)"),
-                Column("All, 1 h", "sum by (slo, service) (slo:total:count1h)"),
+                Column("Bad, 1 h", "round(sum by (slo, service) (slo:bad:count1h))"),
+                Column("All, 1 h", "round(sum by (slo, service) (slo:total:count1h))"),
             ),
             worst="Budget left",
             rising=True,
@@ -107,7 +108,7 @@ NOW = Row(
         Series(
             "Outcomes",
             says="Messages a second by how they ended. Red and orange are people without an answer.",
-            queries=(Query(rate("bot_messages_total", "outcome"), "{{outcome}}"),),
+            queries=(Query(rate("bot_messages_total", "outcome", where=PEOPLE), "{{outcome}}"),),
             unit=MESSAGES,
             stacked=True,
             opens="bots",
@@ -147,7 +148,7 @@ NOW = Row(
         Series(
             "Acknowledgement time",
             says="From the last byte of a delivery to our 200, which waits for a commit. Networks retry when it takes seconds.",
-            queries=quantiles("channel_ack_duration_seconds"),
+            queries=(*quantiles("channel_ack_duration_seconds"), Query(mean("channel_ack_duration_seconds"), "mean")),
             unit=SECONDS,
             limits=Limits(warn=within("ingress_ack")),
             runbook="IngressAckBurn",

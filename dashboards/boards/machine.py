@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dashboards.design import BYTES, RATIO, SECONDS, Board, Limits, Query, Row, Series, Stat, Variable
+from dashboards.design import BYTES, EVENTS, RATIO, SECONDS, Board, Limits, Query, Row, Series, Stat, Variable
 from dashboards.limits import limit
 from dashboards.queries import quantile, rate
 
@@ -91,7 +91,7 @@ HOST = Row(
             says="Use now, and where the last hour leads to in four hours. Make room before the second line meets the top.",
             queries=(
                 Query(FULL, "used"),
-                Query("1 - predict_linear(host_disk_free_bytes[1h], 14400) / host_disk_size_bytes", "in 4 hours"),
+                Query("clamp(1 - predict_linear(host_disk_free_bytes[1h], 14400) / host_disk_size_bytes, 0, 1)", "in 4 hours"),
             ),
             unit=RATIO,
             most=1,
@@ -149,7 +149,7 @@ OURS = Row(
             "Garbage collections",
             says="A second, by generation; generation 2 looks at everything and stops the process meanwhile.",
             queries=(Query(rate("python_gc_collections_total", "generation", where=CHOSEN), "generation {{generation}}"),),
-            unit="cps",
+            unit=EVENTS,
         ),
         Series(
             "Virtual memory of each process",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.design import COUNT, RATIO, Board, Column, Limits, Query, Row, Series, Stat, Table, Variable
 from dashboards.limits import BUDGET, TIERS
-from dashboards.slo import SPENT, burn
+from dashboards.slo import SPENT, burn, spaced
 
 CHOSEN = 'slo=~"$slo"'
 LEGEND = "{{slo}} {{bot}}{{channel}}{{integration}}{{queue}}"
@@ -22,27 +22,27 @@ VERDICT = Row(
     (
         Stat(
             "Least budget left",
-            says=f"Of the failures that the objective allows in {TIERS.period}. Below 0 it is broken: mend before you ship.",
+            says=f"Of the failures allowed in {spaced(TIERS.period)}. Below 0 it is broken: mend before you ship.",
             queries=(Query(f"min(slo:budget_left:ratio{{{CHOSEN}}})"),),
             unit=RATIO,
             limits=BUDGET,
         ),
         Stat(
             "Fastest burn, 1 h",
-            says=f"1 spends the budget in exactly {TIERS.period}. Above {SPENT[0]} somebody is woken.",
+            says=f"1 spends the budget in exactly {spaced(TIERS.period)}. Above {SPENT[0]} somebody is woken.",
             queries=(Query(f"max({burn('1h', where=CHOSEN)})"),),
             limits=Limits(warn=SPENT[-1], bad=SPENT[0]),
         ),
         Stat(
             "Bad, 1 h",
             says=f"Bad events of the last hour. Below {TIERS.min_bad} nobody is told, whatever their share is.",
-            queries=(Query(f"sum(slo:bad:count1h{{{CHOSEN}}})"),),
+            queries=(Query(f"round(sum(slo:bad:count1h{{{CHOSEN}}}))"),),
             limits=Limits(warn=TIERS.min_bad),
         ),
         Stat(
             "All, 1 h",
             says="Events of the last hour. 0 is a quiet hour, or a promise that nothing measures: see SloBlind.",
-            queries=(Query(f"sum(slo:total:count1h{{{CHOSEN}}})"),),
+            queries=(Query(f"round(sum(slo:total:count1h{{{CHOSEN}}}))"),),
             runbook="SloBlind",
         ),
     ),
@@ -57,11 +57,13 @@ BUDGETS = Row(
             queries=(Query(f"bottomk(10, slo:budget_left:ratio{{{CHOSEN}}})", LEGEND),),
             unit=RATIO,
             limits=BUDGET,
+            most=1,
+            negative=True,
         ),
         *(
             Series(
-                f"Burn, {tier.long}",
-                says=f"The ten fastest. Above {factor:g} with no recovery in {tier.short}, it is a {tier.severity}.",
+                f"Burn, {spaced(tier.long)}",
+                says=f"The ten fastest. Above {factor:g} with no recovery in {spaced(tier.short)}, it is a {tier.severity}.",
                 queries=(Query(f"topk(10, {burn(tier.long, where=CHOSEN)})", LEGEND),),
                 unit=COUNT,
                 limits=Limits(bad=factor) if tier.severity == "page" else Limits(warn=factor),
@@ -85,10 +87,10 @@ ALL = Row(
             keys=NAMES,
             columns=(
                 Column("Budget left", f"slo:budget_left:ratio{{{CHOSEN}}}", RATIO, BUDGET),
-                Column("Bad, 1 d", f"slo:bad:count1d{{{CHOSEN}}}"),
-                Column("All, 1 d", f"slo:total:count1d{{{CHOSEN}}}"),
-                Column(f"Bad, {TIERS.period}", f"slo:bad:count{TIERS.period}{{{CHOSEN}}}"),
-                Column(f"All, {TIERS.period}", f"slo:total:count{TIERS.period}{{{CHOSEN}}}"),
+                Column("Bad, 1 h", f"round(slo:bad:count1h{{{CHOSEN}}})"),
+                Column("All, 1 h", f"round(slo:total:count1h{{{CHOSEN}}})"),
+                Column(f"Bad, {spaced(TIERS.period)}", f"round(slo:bad:count{TIERS.period}{{{CHOSEN}}})"),
+                Column(f"All, {spaced(TIERS.period)}", f"round(slo:total:count{TIERS.period}{{{CHOSEN}}})"),
             ),
             worst="Budget left",
             rising=True,

@@ -179,7 +179,8 @@ WATCHERS = Row(
             says="Time of each group as a share of its interval, the ten slowest, and failures. At 1 evaluations are missed.",
             queries=(
                 Query(
-                    "topk(10, prometheus_rule_group_last_duration_seconds / prometheus_rule_group_interval_seconds)",
+                    "topk(10, label_replace(prometheus_rule_group_last_duration_seconds / prometheus_rule_group_interval_seconds,"
+                    ' "rule_group", "$1", "rule_group", ".*;(.*)"))',
                     "{{rule_group}}",
                 ),
                 Query("sum(increase(prometheus_rule_evaluation_failures_total[$__rate_interval]))", "failures"),

@@ -69,7 +69,7 @@ TIME = Row(
         ),
         Series(
             "Messages through each stage",
-            says="The lines lie on each other. Where one falls behind the one before, messages wait between them.",
+            says="Handle and send count each try, so retries lift them. Where commit falls behind queue, messages wait.",
             queries=(Query(rate(f"{STAGE}_count", "stage", where=CHOSEN), "{{stage}}"),),
             unit=MESSAGES,
         ),

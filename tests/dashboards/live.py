@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import math
-import shutil
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,10 +13,10 @@ from typing import NamedTuple
 
 import aiohttp
 
-from botstead.operate.alerting.files import rule_files
 from botstead.operate.alerting.rules import Time
-from botstead.processes.embedded.child import Program
+from botstead.processes.embedded import alerting, distribution
 from botstead.processes.embedded.folder import free_ports
+from botstead.processes.embedded.prometheus import Target
 from botstead.processes.prove.client import Client
 from botstead.processes.prove.deliveries import JSON, event, message, signed_channel, webhook
 from botstead.processes.prove.fault import Fault
@@ -30,10 +28,9 @@ from botstead.processes.prove.slot import Slot
 from botstead.processes.prove.stage import Stage
 from tests.doubles.open_meteo import OpenMeteo, open_meteo
 
-PROGRAMS = ("prometheus", "prometheus-alertmanager")
 SCALE = Fraction(1, 60)
 """An hour of the rules is a minute."""
-RATE_WINDOW = "8s"
+RATE_WINDOW = "15s"
 """What `$__rate_interval` is at a scrape each second and the load of a busy machine."""
 STEP = 1
 FAIL_EVERY, SLOW_EVERY = 7, 5
@@ -119,61 +116,23 @@ class Watched:
 
 
 def missing() -> str:
-    """Which program is not installed; empty when all are."""
-    return next((name for name in PROGRAMS if shutil.which(name) is None), "")
+    """What is not installed, and how to get it; empty when nothing is missing."""
+    return distribution.missing()
 
 
-def _targets(running: Installation, ports: Mapping[str, int]) -> list[dict]:
+def _watchers(running: Installation) -> str:
+    """Start Prometheus and Alertmanager beside an installation, set up as in the appliance but faster; the address of Prometheus."""
+    ports = free_ports(2)
     slots = [*running.slots.values(), *([running.edge] if running.edge else [])]
-    found = [
-        {"labels": {"job": slot.role, "instance": slot.name}, "targets": [f"127.0.0.1:{slot.metrics_port}"]} for slot in slots
-    ]
-    return found + [
-        {"labels": {"job": name, "instance": f"{name}-a"}, "targets": [f"127.0.0.1:{port}"]} for name, port in ports.items()
-    ]
-
-
-def _settings(running: Installation, ports: Mapping[str, int]) -> dict:
-    return {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s", "scrape_timeout": "1s"},
-        "rule_files": ["rules/*.yml"],
-        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{ports['alertmanager']}"]}]}]},
-        "scrape_configs": [{"job_name": "all", "static_configs": _targets(running, ports)}],
-    }
-
-
-async def _watchers(running: Installation) -> dict[str, int]:
-    """Start Prometheus and Alertmanager beside an installation; their ports."""
-    ports = dict(zip(("prometheus", "alertmanager"), free_ports(2), strict=True))
-    folder = running.folder / "watch"
-    (folder / "rules").mkdir(parents=True)
-    for name, text in rule_files(Time(SCALE)).items():
-        (folder / "rules" / name.replace(".rules", "")).write_text(text)
-    (folder / "prometheus.json").write_text(json.dumps(_settings(running, ports)))
-    receiver = {"name": "nobody", "webhook_configs": [{"url": f"{running.provider.base_url}/alerts", "send_resolved": True}]}
-    route = {"receiver": "nobody", "group_wait": "1s", "group_interval": "2s", "group_by": ["alertname"]}
-    (folder / "alertmanager.json").write_text(json.dumps({"route": route, "receivers": [receiver]}))
-    commands = {
-        "alertmanager": (
-            "prometheus-alertmanager", f"--config.file={folder}/alertmanager.json", f"--storage.path={folder}/alerts",
-            f"--web.listen-address=127.0.0.1:{ports['alertmanager']}", "--cluster.listen-address=",
-        ),
-        "prometheus": (
-            "prometheus", f"--config.file={folder}/prometheus.json", f"--storage.tsdb.path={folder}/series",
-            f"--web.listen-address=127.0.0.1:{ports['prometheus']}", "--enable-feature=exemplar-storage",
-        ),
-    }  # fmt: skip
-    for name, command in commands.items():
-        program = Program(
-            role=name,
-            instance=f"{name}-a",
-            command=(shutil.which(command[0]), *command[1:]),
-            environment={"PATH": "/usr/bin:/bin"},
-            folder=folder,
-        )
-        slot = running.slots[f"{name}-a"] = Slot(program, log=running.log(name), port=ports[name])
+    targets = [Target(job=slot.role, instance=slot.name, port=slot.metrics_port) for slot in slots]
+    prepared = alerting.prepare(
+        running.folder / "data", targets, prometheus_port=ports[0], alertmanager_port=ports[1], time=Time(SCALE), scrape_seconds=1
+    )
+    for program in prepared.programs:
+        slot = running.slots[program.instance] = Slot(program, log=running.log(program.instance))
         slot.start()
-    return ports
+    assert prepared.prometheus is not None
+    return prepared.prometheus
 
 
 @asynccontextmanager
@@ -189,9 +148,9 @@ async def watched(folder: Path, *, load_rate: float = 40.0) -> AsyncIterator[Wat
         async with installation(stage, api=1, worker=1, edge=True, settings=settings, bots=BOTS) as running:
             door = f"http://127.0.0.1:{running.edge_port}"
             running.add("scheduler", "scheduler-a", canary_url=door).start()
-            ports = await _watchers(running)
+            address = _watchers(running)
             async with aiohttp.ClientSession() as session:
-                found = Watched(running, prometheus=f"http://127.0.0.1:{ports['prometheus']}", session=session)
+                found = Watched(running, prometheus=address.rstrip("/"), session=session)
                 await _until_ready(found, session)
                 load = Load(stage, running, updates=100_000, conversations=200, rate=load_rate)
                 async with meanwhile(_write(load)), meanwhile(_go_wrong(running, weather)), meanwhile(_administer(running)):
@@ -224,13 +183,14 @@ async def _go_wrong(running: Installation, weather: OpenMeteo) -> None:
     refusals = [Fault(times=-1, every=9, kind="answer", status=400, description="Bad Request: chat not found")]
     slow = [Fault(times=-1, every=11, kind="slow", seconds=0.4)]
     await running.provider.faults("", [*refusals, *slow])
-    await _ask(client, running.ports()[0], message(running.hooks[1], 900_001, 900_001, "/block"))
     for number in range(10_000):
         port = running.ports()[0]
         wrong = request("POST", hook.path, headers=[JSON, ("X-Telegram-Bot-Api-Secret-Token", "wrong")], body=b"{}")
         signed = webhook(second, event(f"c{number % 3}", f"u{number}"), id=f"e{number}")
         for asked in (wrong, signed, signed):
             await _ask(client, port, asked)
+        if number % 40 == 20:
+            await _ask(client, port, message(running.hooks[1], 900_000 + number, 900_000, "/block"))
         if number % 20 == 10:
             weather.misbehave((503, b"{}"), (503, b"{}"), (503, b"{}"), (503, b"{}"))
         await asyncio.sleep(0.2)

@@ -78,7 +78,7 @@ KNOWN = {**_foreign(), **_recorded(), **_ours()}
 def filled(expression: str, chosen: Mapping[str, str]) -> str:
     """The expression as Prometheus gets it, with all variables put in."""
     values = {**VARIABLES, **chosen}
-    return re.sub(r"\$(\w+)", lambda found: values[found[1]], expression)
+    return re.sub(r"\$([a-z_]\w*)", lambda found: values[found[1]], expression)
 
 
 class Use(NamedTuple):

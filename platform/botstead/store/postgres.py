@@ -254,6 +254,9 @@ class VersionConflict(BotsteadError):
 BY_INDEX = {"enable_seqscan": "off"}
 """For connections that keep their plans and look rows up by index: a plan made while a table was nearly empty would read
 all of it, for every message, until the next analysis."""
+BY_KEY = {**BY_INDEX, "enable_indexscan": "off", "enable_indexonlyscan": "off"}
+"""The same for those that change rows of a queue by their keys. A queue is mostly analysed when it is empty, and then a
+whole index looks as cheap as one key of it. Bitmap scans, which are left, always look up keys."""
 
 
 class Held:

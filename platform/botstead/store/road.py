@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from botstead.store.postgres import Held, RowRefused
+from botstead.store.postgres import BY_KEY, Held, RowRefused
 from botstead.store.queries import load
 
 SQL = load("road")
@@ -76,6 +76,8 @@ class Unsent(msgspec.Struct, kw_only=True):
     payload: str
     trace: uuid.UUID
     at: float
+    received: float
+    """When the message was acknowledged that this answers."""
 
 
 class State(NamedTuple):
@@ -265,7 +267,7 @@ class Writer:
 
     def __init__(self, dsn: str, *, application: str) -> None:
         """Prepare; the first call connects."""
-        self._held = Held(dsn, application=f"{application} outcome")
+        self._held = Held(dsn, application=f"{application} outcome", overrides=BY_KEY)
 
     async def outcome(self, worker: int, batch: OutcomeBatch) -> dict[int, list[int]]:
         """Commit a batch.
@@ -323,7 +325,7 @@ class Marker:
 
     def __init__(self, dsn: str, *, application: str) -> None:
         """Prepare; the first call connects."""
-        self._held = Held(dsn, application=f"{application} marks", overrides={"synchronous_commit": "off"})
+        self._held = Held(dsn, application=f"{application} marks", overrides={**BY_KEY, "synchronous_commit": "off"})
 
     async def marks(self, marks: Sequence[Mark]) -> None:
         """Write final marks."""

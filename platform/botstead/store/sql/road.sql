@@ -1,6 +1,7 @@
 -- The hot statements of the road. One statement a stage: several in a transaction cost 10 % CPU and 26 % throughput.
 -- Tables and protocol: platform/README.md, «The road».
--- History is looked up row by row: OFFSET 0 keeps the planner, which knows little about young tables, from reading all of it.
+-- The planner knows little about young tables and about queues, and what it chose is kept. So history is looked up row by row, in the
+-- order of ids, for which it has one index only; and see store/postgres.py, BY_INDEX and BY_KEY.
 
 -- name: ingest
 -- Keep new events: dedup, history, inbox. Sorted by dedup key, or two ingest processes deadlock.
@@ -43,13 +44,14 @@ CROSS JOIN LATERAL (
 CROSS JOIN LATERAL (
     SELECT * FROM inbox x WHERE x.partition = p.n AND x.bot = b.bot AND NOT (x.id = ANY ($2::bigint[])) ORDER BY x.id LIMIT $3
 ) i
-CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id = i.id OFFSET 0) m
+CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id >= i.id AND x.id <= i.id ORDER BY x.id LIMIT 1) m
 ORDER BY i.id;
 
 -- name: states
 -- State of conversations that are not in the owner's memory.
 SELECT c.bot, c.conversation, c.version, c.state
-FROM unnest($1::integer[], $2::text[]) AS w (bot, conversation) JOIN conversation c USING (bot, conversation);
+FROM unnest($1::integer[], $2::text[]) AS w (bot, conversation)
+CROSS JOIN LATERAL (SELECT * FROM conversation x WHERE x.bot = w.bot AND x.conversation = w.conversation OFFSET 0) c;
 
 -- name: outcome
 -- Everything that handling a batch of messages did, or nothing: done, state, replies, forwards, dead letters.
@@ -94,7 +96,8 @@ WITH fence AS MATERIALIZED (
     INSERT INTO dead_letter (id, direction, bot, channel, conversation, reason, error, attempts, trace)
     SELECT done.id, m.direction, done.bot, m.channel, done.conversation, p.reason, p.error, p.attempts, m.trace
     FROM unnest($20::bigint[], $21::text[], $22::text[], $23::smallint[]) AS p (in_id, reason, error, attempts)
-    JOIN done ON done.id = p.in_id JOIN message m ON m.id = done.id
+    JOIN done ON done.id = p.in_id
+    CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id = done.id AND x.conversation = done.conversation OFFSET 0) m
     ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, error = excluded.error, attempts = excluded.attempts,
         at = clock_timestamp(), replayed_at = NULL
 )
@@ -133,7 +136,7 @@ WITH mark AS (
 )
 INSERT INTO dead_letter (id, direction, bot, channel, conversation, reason, error, attempts, trace)
 SELECT mark.id, 1, m.bot, m.channel, m.conversation, mark.reason, mark.detail, mark.attempts, m.trace
-FROM mark JOIN gone USING (id) JOIN message m ON m.id = mark.id WHERE mark.outcome <> 'sent'
+FROM mark JOIN gone USING (id) CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id = mark.id OFFSET 0) m WHERE mark.outcome <> 'sent'
 ON CONFLICT (id) DO UPDATE SET reason = excluded.reason, error = excluded.error, attempts = excluded.attempts,
     at = clock_timestamp(), replayed_at = NULL;
 
@@ -146,22 +149,25 @@ WHERE q.partition = z.partition AND q.id = z.id;
 -- name: unsent
 -- What is still to be sent in partitions just claimed, before their inbox is read.
 SELECT o.partition, o.id, o.attempts, o.unknown, coalesce(extract(epoch FROM o.not_before - clock_timestamp()), 0)::float8 AS wait,
-    m.bot, m.channel, m.conversation, m.body, m.payload, m.trace, extract(epoch FROM m.at)::float8 AS at
-FROM outbox o CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id = o.id OFFSET 0) m WHERE o.partition = ANY ($1::smallint[]) ORDER BY o.id;
+    m.bot, m.channel, m.conversation, m.body, m.payload, m.trace, extract(epoch FROM m.at)::float8 AS at,
+    extract(epoch FROM coalesce((SELECT q.at FROM message q WHERE q.id >= m.reply_to AND q.id <= m.reply_to ORDER BY q.id LIMIT 1), m.at))::float8 AS received
+FROM outbox o CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id >= o.id AND x.id <= o.id ORDER BY x.id LIMIT 1) m WHERE o.partition = ANY ($1::smallint[]) ORDER BY o.id;
 
 -- name: overlooked
 -- Sends of my partitions that are in nobody's memory (an operator's replay, an outcome whose answer never came).
 SELECT o.partition, o.id, o.attempts, o.unknown, coalesce(extract(epoch FROM o.not_before - clock_timestamp()), 0)::float8 AS wait,
-    m.bot, m.channel, m.conversation, m.body, m.payload, m.trace, extract(epoch FROM m.at)::float8 AS at
-FROM outbox o CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id = o.id OFFSET 0) m
+    m.bot, m.channel, m.conversation, m.body, m.payload, m.trace, extract(epoch FROM m.at)::float8 AS at,
+    extract(epoch FROM coalesce((SELECT q.at FROM message q WHERE q.id >= m.reply_to AND q.id <= m.reply_to ORDER BY q.id LIMIT 1), m.at))::float8 AS received
+FROM outbox o CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id >= o.id AND x.id <= o.id ORDER BY x.id LIMIT 1) m
 WHERE o.partition = ANY ($1::smallint[]) AND NOT (o.id = ANY ($2::bigint[]))
 ORDER BY o.id LIMIT $3;
 
 -- name: ghost
 -- After an outcome whose answer never came: the sends of one conversation.
 SELECT o.partition, o.id, o.attempts, o.unknown, coalesce(extract(epoch FROM o.not_before - clock_timestamp()), 0)::float8 AS wait,
-    m.bot, m.channel, m.conversation, m.body, m.payload, m.trace, extract(epoch FROM m.at)::float8 AS at
-FROM outbox o CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id = o.id OFFSET 0) m WHERE o.partition = $1 AND m.conversation = $2 ORDER BY o.id;
+    m.bot, m.channel, m.conversation, m.body, m.payload, m.trace, extract(epoch FROM m.at)::float8 AS at,
+    extract(epoch FROM coalesce((SELECT q.at FROM message q WHERE q.id >= m.reply_to AND q.id <= m.reply_to ORDER BY q.id LIMIT 1), m.at))::float8 AS received
+FROM outbox o CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id >= o.id AND x.id <= o.id ORDER BY x.id LIMIT 1) m WHERE o.partition = $1 AND m.conversation = $2 ORDER BY o.id;
 
 -- name: bury_name
 -- A restarted worker buries its own past: its slot name is free again and its partitions are too.
