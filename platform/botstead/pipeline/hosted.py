@@ -81,9 +81,8 @@ def answering(handler: Handler) -> Answer:
         incoming = msgspec.json.decode(body, type=Incoming)
         run = _run_of(incoming)
         effects = await handler.handle(incoming)
-        return msgspec.json.encode(
-            Answered(actions=effects.actions, state=effects.state, forwards=effects.forwards, calls=tuple(run.calls or ()))
-        )
+        fields = {name: getattr(effects, name) for name in Effects.__struct_fields__}
+        return msgspec.json.encode(Answered(**fields, calls=tuple(run.calls or ())))
 
     return answer
 
