@@ -233,6 +233,7 @@ def test_doctor_sees_the_running_appliance(running, postgres_dsn):
         "key ring": "missing",
         "database": "ok",
         "appliance": "ok",
+        "alerts": "missing",
     }
     assert "•••" in report["settings"]["postgres"]
     assert report["settings"]["samples"] is False
@@ -264,7 +265,8 @@ def test_doctor_says_what_is_wrong(tmp_path):
         assert result.exit_code == 1
         assert "hush" not in result.output
         statuses = {check["check"]: check["status"] for check in json.loads(result.output)["checks"]}
-        assert statuses == {"data folder": "missing", "key ring": "missing", "database": "wrong", "appliance": "missing"}
+        absent = dict.fromkeys(("data folder", "key ring", "appliance", "alerts"), "missing")
+        assert statuses == {**absent, "database": "wrong"}
         patch.setenv("BOTSTEAD_POSTGRSE", "x")
         wrong = CliRunner().invoke(main, ["doctor"])
     assert wrong.exit_code == 1
