@@ -95,7 +95,7 @@ CONVERSATIONS_ACTIVE: Final = METRICS.gauge(
 ACK: Final = METRICS.histogram(
     "channel_ack_duration_seconds",
     "From the arrival of a delivery to its acknowledgement, which follows the commit; those that were turned away are not here.",
-    buckets=(0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0),
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 3.0),
     roles=API,
     max_sets=24,
     channel=OPEN,
@@ -234,7 +234,7 @@ CANARY_PROBES: Final = METRICS.counter(
 CANARY_ROUND_TRIP: Final = METRICS.histogram(
     "canary_round_trip_seconds",
     "From the sending of a canary's message to the proof that its answer was delivered.",
-    buckets=(0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0),
     roles=SCHEDULER,
 )
 
