@@ -21,7 +21,7 @@ from dashboards.design import (
     Table,
 )
 from dashboards.limits import BUDGET, good, limit, within
-from dashboards.queries import mean, quantile, quantiles, rate, share
+from dashboards.queries import quantile, quantiles, rate, share
 from dashboards.slo import SPENT, bad_share, burn
 
 IDLE = 'mode="idle"'
@@ -148,7 +148,7 @@ NOW = Row(
         Series(
             "Acknowledgement time",
             says="From the last byte of a delivery to our 200, which waits for a commit. Networks retry when it takes seconds.",
-            queries=(*quantiles("channel_ack_duration_seconds"), Query(mean("channel_ack_duration_seconds"), "mean")),
+            queries=quantiles("channel_ack_duration_seconds"),
             unit=SECONDS,
             limits=Limits(warn=within("ingress_ack")),
             runbook="IngressAckBurn",

@@ -176,10 +176,10 @@ WATCHERS = Row(
         ),
         Series(
             "Rules",
-            says="Time of each group as a share of its interval, the ten slowest, and failures. At 1 evaluations are missed.",
+            says="Time of a group as a share of its interval, the three slowest, and failures. At 1 evaluations are missed.",
             queries=(
                 Query(
-                    "topk(10, label_replace(prometheus_rule_group_last_duration_seconds / prometheus_rule_group_interval_seconds,"
+                    "topk(3, label_replace(prometheus_rule_group_last_duration_seconds / prometheus_rule_group_interval_seconds,"
                     ' "rule_group", "$1", "rule_group", ".*;(.*)"))',
                     "{{rule_group}}",
                 ),

@@ -21,7 +21,8 @@ h1{font-size:18px;margin:4px 0}.row{position:absolute;font-weight:600;padding-to
 .panel{position:absolute;background:#fff;border:1px solid #dcdcdc;border-radius:2px;overflow:hidden;box-sizing:border-box}
 .title{font-weight:600;padding:4px 8px;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .stat{text-align:center;font-size:30px;font-weight:600;padding-top:6px}.empty{text-align:center;color:#999;padding-top:40px}
-.legend{padding:0 8px;font-size:12px;overflow:hidden}.legend i{display:inline-block;width:12px;height:3px;margin:3px}
+.legend{padding:0 8px;font-size:12px;overflow:hidden}.beside{position:absolute;right:4px;top:28px;width:236px;max-height:85%;overflow:hidden}.beside td{padding:0 4px;border:0}
+i{display:inline-block;width:12px;height:3px;margin:3px}
 table{border-collapse:collapse;width:100%;font-size:12px}td,th{padding:3px 8px;text-align:left;border-bottom:1px solid #eee}
 .note{padding:0 10px;white-space:pre-wrap;font-size:11px}
 """
@@ -141,7 +142,8 @@ def _lines(panel, found, size):
     defaults = panel["fieldConfig"]["defaults"]
     if defaults["custom"]["stacking"]["mode"] == "normal":
         named = _stacked(named)
-    wide, high = size[0] - 76, size[1] - 54
+    beside = panel["options"]["legend"]["placement"] == "right"
+    wide, high = (size[0] - 76 - 240, size[1] - 24) if beside else (size[0] - 76, size[1] - 54)
     first, last = _span(named)
     steps = [step for step in defaults["thresholds"]["steps"] if step["value"] is not None and step["color"] != "transparent"]
     top = defaults.get("max") or max(value for _, values in named for _, value in values) * 1.08 or 1.0
@@ -162,11 +164,13 @@ def _lines(panel, found, size):
         for step in steps
         if bottom <= step["value"] <= top
     ]
-    filled = [
-        f'<polygon opacity="0.35" fill="{_colour_of(panel, name, number)}" points="{at(values[0][0], bottom)} {" ".join(at(*point) for point in values)} {at(values[-1][0], bottom)}"/>'
-        for number, (name, values) in reversed(list(enumerate(named)))
-        if defaults["custom"]["stacking"]["mode"] == "normal"
-    ]
+    stacked = defaults["custom"]["stacking"]["mode"] == "normal"
+    below = {moment: bottom for _, values in named for moment, _ in values}
+    filled = []
+    for number, (name, values) in enumerate(named if stacked else []):
+        edge = [*(at(*point) for point in values), *(at(moment, below[moment]) for moment, _ in reversed(values))]
+        filled.append(f'<polygon opacity="0.35" fill="{_colour_of(panel, name, number)}" points="{" ".join(edge)}"/>')
+        below.update(values)
     lines = [
         f'<polyline fill="none" stroke-width="1.5" stroke="{_colour_of(panel, name, number)}" points="{" ".join(at(*point) for point in values)}"/>'
         for number, (name, values) in enumerate(named)
@@ -190,13 +194,18 @@ def _stacked(named):
 
 
 def _legend(panel, named):
-    if not panel["options"]["legend"]["showLegend"]:
+    legend = panel["options"]["legend"]
+    if not legend["showLegend"]:
         return ""
-    entries = (
-        f'<i style="background:{_colour_of(panel, name, number)}"></i>{html.escape(name)} '
-        for number, (name, _) in enumerate(named)
-    )
-    return f'<div class="legend">{"".join(entries)}</div>'
+    entries = [
+        (values[-1][1], f'<i style="background:{_colour_of(panel, name, number)}"></i>{html.escape(name)} ')
+        for number, (name, values) in enumerate(named)
+    ]
+    if legend["placement"] == "bottom":
+        return f'<div class="legend">{"".join(entry for _, entry in entries)}</div>'
+    unit = panel["fieldConfig"]["defaults"]["unit"]
+    rows = "".join(f"<tr><td>{entry}</td><td>{shown(last, unit)}</td></tr>" for last, entry in sorted(entries, reverse=True))
+    return f'<div class="beside"><table>{rows}</table></div>'
 
 
 def _states(panel, found, size):
@@ -254,7 +263,7 @@ def _table(panel, found, size):
     keep = [number for number, key in enumerate(keys) if any(row[number] for row in rows)]
     order = panel["options"].get("sortBy", [{"displayName": columns[0], "desc": True}])[0]
     sign = -1 if order["desc"] else 1
-    sorting = sorted(rows.items(), key=lambda row: sign * row[1].get(order["displayName"], -sign * -math.inf))
+    sorting = sorted(rows.items(), key=lambda row: (sign * row[1].get(order["displayName"], -sign * -math.inf), row[0][1:2]))
     settings = {
         override["matcher"]["options"]: {each["id"]: each["value"] for each in override["properties"]}
         for override in panel["fieldConfig"]["overrides"]

@@ -125,6 +125,9 @@ def _watchers(running: Installation) -> str:
     ports = free_ports(2)
     slots = [*running.slots.values(), *([running.edge] if running.edge else [])]
     targets = [Target(job=slot.role, instance=slot.name, port=slot.metrics_port) for slot in slots]
+    told = f"receivers:\n  - {{kind: webhook, url_file: {running.folder}/told}}\n"
+    (running.folder / "told").write_text(f"{running.provider.base_url}/told")
+    (running.folder / "data" / "receivers.yml").write_text(told)
     prepared = alerting.prepare(
         running.folder / "data", targets, prometheus_port=ports[0], alertmanager_port=ports[1], time=Time(SCALE), scrape_seconds=1
     )
