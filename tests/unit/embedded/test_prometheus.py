@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -11,7 +12,6 @@ import yaml
 from botstead.core.errors import ConfigurationError
 from botstead.processes.embedded import alertmanager, distribution, prometheus
 from botstead.processes.embedded.prometheus import Site, Target
-from tests.alerts.tools import need, run
 
 SITE = Site(
     port=9090,
@@ -50,10 +50,13 @@ def test_rules_that_are_no_more_are_removed(tmp_path):
 
 
 def test_prometheus_believes_it(tmp_path):
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        pytest.skip(f"There is no promtool here: {distribution.INSTALL}")
     prometheus.prepare(tmp_path, SITE, program="p")
-    for promtool in need("promtool"):
-        done = run(promtool, "check", "config", str(tmp_path / "prometheus" / "prometheus.yml"))
-        assert done.returncode == 0, done.stderr
+    command = [promtool, "check", "config", str(tmp_path / "prometheus" / "prometheus.yml")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_without_alertmanager_none_is_named(tmp_path):

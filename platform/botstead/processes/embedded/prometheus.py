@@ -20,6 +20,8 @@ RETENTION_DAYS = 35
 RETENTION_BYTES = 2_000_000_000
 RETENTION_SHARE = 0.1
 """Of the disk, where that is less."""
+RESEND_SECONDS = 10
+"""After so long Alertmanager is told again of an alert; it may have been starting. The usual minute is long."""
 MOST_SAMPLES = 20_000_000
 """Samples that one query may load: on a machine of 1 GB a careless one must not take everything."""
 
@@ -84,6 +86,7 @@ def prepare(data: Path, site: Site, *, program: str) -> Program:
             f"--web.listen-address=127.0.0.1:{site.port}",
             f"--web.external-url=http://127.0.0.1:{site.port}",
             "--enable-feature=exemplar-storage",
+            f"--rules.alert.resend-delay={RESEND_SECONDS}s",
             "--log.level=warn",
         ),
         environment={"PATH": "/usr/bin:/bin", "HOME": str(folder)},
