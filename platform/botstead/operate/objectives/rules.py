@@ -16,6 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from fractions import Fraction
 
+import msgspec
+
 from botstead.operate.alerting.rules import Group, Links, Rule, Time, number, spoken, written
 from botstead.operate.objectives.model import Objective, Term, Tier, Tiers, seconds
 
@@ -93,9 +95,9 @@ class _Rules:
         return f"sum_over_time({what}:ledger5m{self._mine()}[{inside}])"
 
     def _bad(self, window: str) -> str:
-        terms, total = self._objective.bad, self._total(window)
+        terms = self._objective.bad
         if len(terms) == 1:
-            return f"{self._sum(terms[0], window)} or 0 * {total}"
+            return f"{self._sum(terms[0], window)} or 0 * {self._total(window)}"
         return f"clamp_min({self._added(terms, window)}, 0)"
 
     def _total(self, window: str) -> str:
@@ -103,9 +105,10 @@ class _Rules:
         return self._sum(terms[0], window) if len(terms) == 1 else f"({self._added(terms, window)})"
 
     def _added(self, terms: tuple[Term, ...], window: str) -> str:
-        first = self._sum(terms[0], window)
-        rest = [f"{'+' if term.sign > 0 else '-'} ({self._sum(term, window)} or 0 * {first})" for term in terms[1:]]
-        return " ".join([first, *rest])
+        """Add terms up; one whose series are not there yet counts 0, as long as there are others of its metric."""
+        all_of_it = self._sum(msgspec.structs.replace(self._objective.total[0], matchers=()), window)
+        parts = [f"{'+' if term.sign > 0 else '-'} ({self._sum(term, window)} or 0 * {all_of_it})" for term in terms]
+        return " ".join(parts).removeprefix("+ ")
 
     def _sum(self, term: Term, window: str) -> str:
         by = f" by ({', '.join(self._objective.by)}) " if self._objective.by else ""

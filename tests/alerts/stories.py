@@ -1,0 +1,225 @@
+"""Twelve kinds of story for each promise, with its own numbers, and the promtool tests that they make.
+
+promtool evaluates all groups at one pace, whatever their intervals, and the ledger must be kept every five minutes. So there are
+two test files for an objective: one at the pace of the live group, without what needs the ledger; and one at the ledger's pace.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from math import ceil
+from typing import Any, NamedTuple
+
+import yaml
+
+from botstead.operate.objectives.model import Objective, Tier, Tiers
+from tests.alerts.happened import OTHER, VICTIM, Kind, Minutes, firing, kinds, lasting, sparse
+from tests.alerts.series import MINUTE, counter, selector
+
+LIVE, LEDGER = "30s", "5m"
+"""The paces of the two groups."""
+NOISE = 600.0
+"""Events a minute that do not count: ten times those that do."""
+
+
+class Story(NamedTuple):
+    """One thing that happens, and what must be seen of it."""
+
+    name: str
+    minutes: Minutes
+    bad: Kind
+    must: str = ""
+    """The tier that must be seen to fire; "" when none may."""
+    resolves: bool = False
+    """Whether it must be seen to end."""
+    silent: tuple[str, ...] = ()
+    """Verdicts whose series are not there at all."""
+    noise: str = ""
+    """`neutral` to add events that do not count."""
+
+
+def live_stories(objective: Objective, tiers: Tiers) -> Iterator[Story]:
+    """What is told at the pace of the live group, about the fast tier."""
+    fast = _tier(objective, tiers, "fast")
+    if fast is None:
+        return
+    budget = float(objective.budget)
+    hour, limit = 60, min(0.9, float(fast.factor(tiers.period)) * budget)
+    long = ceil(hour * limit)
+    half = hour * limit / 2
+    well, broken = lasting(hour, 0.0), lasting(long + 8, 1.0)
+    blip = lasting(ceil(half), half / ceil(half))
+    usual, *others = [kind for kind in kinds(objective) if kind.verdict == "bad"]
+    yield Story("healthy, with half the bad events that are allowed", lasting(100, budget / 2), usual)
+    yield Story("outage, then recovery", well + broken + lasting(15, 0.0), usual, must="fast", resolves=True)
+    for other in others:
+        yield Story(f"outage by {other.grows[-1]}", well + broken, other, must="fast")
+    yield Story("outage among many events that do not count", well + broken, usual, must="fast", noise="neutral")
+    yield Story("healthy among many events that do not count", lasting(40, 0.0), usual, noise="neutral")
+    yield Story("blip of half the time that a page needs", well + blip + well, usual)
+    yield Story("one failure at low traffic", sparse(40) + sparse(10, bad=True) + sparse(60), usual)
+    yield Story("four failures in a row at low traffic", sparse(60) + sparse(40, bad=True) + sparse(5), usual)
+    yield Story("outage at low traffic", sparse(60) + sparse(75, bad=True), usual, must="fast")
+    yield Story(
+        "outage at low traffic, and its end", sparse(30) + sparse(70, bad=True) + sparse(20), usual, must="fast", resolves=True
+    )
+    yield Story("no data", lasting(30, 0.0), usual, silent=("good", "bad", "neutral"))
+    yield Story("no bad event yet, nor a series for one", lasting(30, 0.0), usual, silent=("bad",))
+
+
+def ledger_stories(objective: Objective, tiers: Tiers) -> Iterator[Story]:
+    """What is told at the pace of the ledger, about all tiers."""
+    budget = float(objective.budget)
+    usual = next(kind for kind in kinds(objective) if kind.verdict == "bad")
+    hours = 60
+    yield Story("a day as promised", lasting(24 * hours, budget / 2), usual)
+    shares = {"medium": (10, 6, 6), "slow": (4, 24, 21), "creep": (1.6, 24, 54)}
+    for name, (times, before, during) in shares.items():
+        tier = _tier(objective, tiers, name)
+        if tier is not None:
+            story = lasting(before * hours, 0.0) + lasting(during * hours, min(0.85, times * budget))
+            resolves = name != "creep"
+            after = {"medium": 1, "slow": 3, "creep": 7}[name]
+            yield Story(
+                f"{times:g} times too many failures", story + lasting(after * hours, 0.0), usual, must=name, resolves=resolves
+            )
+    if _tier(objective, tiers, "slow") is not None:
+        yield Story("an outage of hours", lasting(6 * hours, 0.0) + lasting(20 * hours, 1.0), usual, must="slow")
+
+
+def told_as(
+    objective: Objective, tiers: Tiers, stories: Sequence[Story], *, pace: str, watched: Sequence[str], own: Own | None
+) -> dict[str, Any]:
+    """A promtool test file of stories, at a pace of `30s` or `5m`, about some tiers."""
+    # The live group runs ten times as often as the ledger's, so what the ledger's alerts read of it is always fresh.
+    order = [f"slo:{objective.name}", f"slo:{objective.name}:ledger"]
+    return {
+        "evaluation_interval": pace,
+        "group_eval_order": order[: 1 if pace == LIVE else 2],
+        "tests": [_test(objective, tiers, story, pace=pace, watched=watched, own=own) for story in stories],
+    }
+
+
+class Own(NamedTuple):
+    """What the victim says for itself: its target as a ratio, and whether it pages."""
+
+    target: float
+    pages: bool
+
+
+def _test(
+    objective: Objective, tiers: Tiers, story: Story, *, pace: str, watched: Sequence[str], own: Own | None
+) -> dict[str, Any]:
+    checked = [tier for tier in tiers.of(objective, pages=own is not None and own.pages) if tier.name in watched]
+    step, blur = (1, 1) if pace == LIVE else (30, 6)
+    seen: dict[str, list[bool]] = {tier.name: [] for tier in checked}
+    tests = []
+    budget = 1 - own.target if own else float(objective.budget)
+    for minute in range(step, len(story.minutes.good) + 1, step):
+        verdicts = {tier.name: _verdict(story, tier, tiers, budget=budget, minute=minute, blur=blur) for tier in checked}
+        if None in verdicts.values():
+            continue
+        fire = [tier for tier in checked if verdicts[tier.name]]
+        for tier in checked:
+            seen[tier.name].append(tier in fire)
+        tests.append(
+            {
+                "eval_time": f"{minute}m",
+                "alertname": objective.alert,
+                "exp_alerts": [{"exp_labels": _labels(objective, tier)} for tier in fire],
+            }
+        )
+    _check(objective, story, seen)
+    return {
+        "name": f"{objective.name}: {story.name}",
+        "interval": MINUTE,
+        "input_series": _input(objective, story, own),
+        "alert_rule_test": tests,
+    }
+
+
+def _verdict(story: Story, tier: Tier, tiers: Tiers, *, budget: float, minute: int, blur: int) -> bool | None:
+    if "good" in story.silent:
+        return False
+    return firing(story.minutes, tier, budget, tiers, minute, blur=blur)
+
+
+def _check(objective: Objective, story: Story, seen: Mapping[str, list[bool]]) -> None:
+    """A story must show what its name says, or it proves nothing."""
+    assert all(seen.values()), f"{objective.name}, {story.name}: no moment is clear enough to be looked at"
+    if not story.must:
+        assert not any(any(moments) for moments in seen.values()), f"{objective.name}, {story.name}: something must fire"
+        return
+    moments = seen[story.must]
+    assert True in moments, f"{objective.name}, {story.name}: {story.must} never has to fire"
+    assert False in moments[: moments.index(True)], f"{objective.name}, {story.name}: it has to fire from the start"
+    if story.resolves:
+        assert False in moments[moments.index(True) :], f"{objective.name}, {story.name}: it never has to end"
+
+
+def _labels(objective: Objective, tier: Tier) -> dict[str, str]:
+    fixed = {
+        "severity": tier.severity,
+        "tier": tier.name,
+        "area": "objectives",
+        "slo": objective.name,
+        "service": objective.service,
+    }
+    return fixed | dict.fromkeys(objective.by, VICTIM)
+
+
+def _input(objective: Objective, story: Story, own: Own | None) -> list[dict[str, str]]:
+    length = len(story.minutes.good)
+    found: dict[str, list[float]] = {}
+    good = next(kind for kind in kinds(objective) if kind.verdict == "good")
+    victims = dict.fromkeys(objective.by, VICTIM)
+    for kind in kinds(objective):
+        noisy = kind.verdict == "neutral" and story.noise
+        grows = (
+            story.minutes.good if kind == good else story.minutes.bad if kind == story.bad else [NOISE if noisy else 0.0] * length
+        )
+        if kind.verdict not in story.silent:
+            _grow(found, kind, victims, grows)
+        if objective.by and "good" not in story.silent:
+            others = dict.fromkeys(objective.by, OTHER)
+            _grow(found, kind, others, [60.0 if kind == good else 0.0] * length)
+    series = [{"series": name, "values": counter(values)} for name, values in found.items()]
+    if own is not None and objective.own is not None:
+        series.append({"series": selector(objective.own.target, victims), "values": f"{own.target}x{length}"})
+        series.append({"series": selector(objective.own.pages, victims), "values": f"{int(own.pages)}x{length}"})
+    return series
+
+
+def _grow(found: dict[str, list[float]], kind: Kind, by: Mapping[str, str], grows: Sequence[float]) -> None:
+    for name, labels in kind.series(by):
+        values = found.setdefault(selector(name, labels), [0.0] * len(grows))
+        found[selector(name, labels)] = [one + other for one, other in zip(values, grows, strict=True)]
+
+
+def _tier(objective: Objective, tiers: Tiers, name: str) -> Tier | None:
+    return next((tier for tier in tiers.of(objective, pages=objective.own is not None) if tier.name == name), None)
+
+
+def live_rules(text: str) -> str:
+    """A rule file without the ledger and what needs it: only the live group, and of its alerts the fast one."""
+    groups = [group for group in yaml.safe_load(text)["groups"] if not group["name"].endswith(":ledger")]
+    for group in groups:
+        group["rules"] = [
+            rule
+            for rule in group["rules"]
+            if "ledger5m" not in rule["expr"] and ("alert" not in rule or rule["labels"]["tier"] == "fast")
+        ]
+    return plain({"groups": groups})
+
+
+def all_rules(text: str) -> str:
+    """A rule file, whole."""
+    return plain(yaml.safe_load(text))
+
+
+def plain(document: dict[str, Any]) -> str:
+    """Rules without annotations: promtool would want all of them spelt out in every expectation."""
+    for group in document["groups"]:
+        for rule in group["rules"]:
+            rule.pop("annotations", None)
+    return yaml.safe_dump(document, sort_keys=False, width=10_000)
