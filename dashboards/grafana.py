@@ -170,9 +170,11 @@ def _legend(panel: Panel) -> str:
 
 def _beside(panel: Series) -> Json:
     """Where many lines come and go, their names stand in a table at the right, with the last value of each."""
-    if not panel.queries[0].expr.startswith(("topk(", "bottomk(")):
+    first = panel.queries[0].expr.partition("(")[0]
+    if first not in ("topk", "bottomk"):
         return {"calcs": []}
-    return {"displayMode": "table", "placement": "right", "calcs": ["lastNotNull"], "sortBy": "Last *", "sortDesc": True}
+    order = {"sortBy": "Last *", "sortDesc": first == "topk"}
+    return {"displayMode": "table", "placement": "right", "calcs": ["lastNotNull"]} | order
 
 
 def _judged(panel: Panel) -> bool:

@@ -35,6 +35,18 @@ def increase(metric: str, *by: str, where: str = "", over: str = SHOWN) -> str:
     return f"{_sum(by)}(increase({metric}{_where(where)}[{over}]))"
 
 
+def counted(metric: str, *by: str, where: str = "", over: str = SHOWN) -> str:
+    """Return how many a counter counted in a window, as a whole number; arguments as for `rate`.
+
+    Args:
+        metric: a counter.
+        by: labels to keep.
+        where: matchers.
+        over: window.
+    """
+    return f"round({increase(metric, *by, where=where, over=over)})"
+
+
 def against(part: str, whole: str, *, zero: bool = False) -> str:
     """Return a part as a share of the whole; nothing where there is none of the whole.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.design import RATIO, REQUESTS, SECONDS, Board, Column, Limits, Query, Row, Series, Stat, Table, Variable
 from dashboards.limits import failing, within
-from dashboards.queries import SHOWN, increase, quantile, quantiles, rate, share, slower
+from dashboards.queries import SHOWN, counted, quantile, quantiles, rate, share, slower
 
 HTTP = "http_server_request_duration_seconds"
 CHOSEN = 'http_route=~"$route"'
@@ -57,7 +57,7 @@ TABLE = Row(
             says="In the time shown, the slowest first.",
             keys={"http_route": "Route", "http_request_method": "Method"},
             columns=(
-                Column("Requests", increase(f"{HTTP}_count", "http_route", "http_request_method", where=CHOSEN)),
+                Column("Requests", counted(f"{HTTP}_count", "http_route", "http_request_method", where=CHOSEN)),
                 Column(
                     "5xx",
                     share(f"{HTTP}_count", OURS, "http_route", "http_request_method", where=CHOSEN, over=SHOWN, zero=True),

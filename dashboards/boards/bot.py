@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.design import MESSAGES, RATIO, SECONDS, Board, Heat, Query, Row, Series, Stat, Variable
 from dashboards.limits import BUDGET, failing
-from dashboards.queries import SHOWN, against, heat, increase, quantile, quantiles, rate, share
+from dashboards.queries import SHOWN, against, counted, heat, increase, quantile, quantiles, rate, share
 
 CHOSEN = 'bot=~"$bot"'
 ANSWERED = f'{CHOSEN},outcome="delivered"'
@@ -49,7 +49,7 @@ VERDICT = Row(
         Stat(
             "Messages",
             says="Finished in the time shown.",
-            queries=(Query(increase("bot_messages_total", where=CHOSEN)),),
+            queries=(Query(counted("bot_messages_total", where=CHOSEN)),),
         ),
         Stat(
             "Not understood",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.design import MESSAGES, RATIO, SECONDS, Board, Column, Limits, Query, Row, Series, Stat, Table
 from dashboards.limits import BUDGET, failing
-from dashboards.queries import SHOWN, against, increase, quantile, rate, share
+from dashboards.queries import SHOWN, against, counted, increase, quantile, rate, share
 
 FAILED = 'outcome=~"failed|expired"'
 PEOPLE = 'bot!="canary"'
@@ -27,7 +27,7 @@ VERDICT = Row(
         Stat(
             "Without an answer",
             says="Messages in the time shown that failed or came too late to be answered. Their people wait for you.",
-            queries=(Query(increase("bot_messages_total", where=f"{PEOPLE},{FAILED}")),),
+            queries=(Query(counted("bot_messages_total", where=f"{PEOPLE},{FAILED}")),),
             limits=Limits(warn=1),
             runbook="DeliveryBurn",
         ),
@@ -58,7 +58,7 @@ VERDICT = Row(
         Stat(
             "Blocked handlers",
             says="How often a handler held up its whole worker for more than a second, in the time shown. 0 is normal.",
-            queries=(Query(increase("bot_loop_blocked_total")),),
+            queries=(Query(counted("bot_loop_blocked_total")),),
             limits=Limits(warn=1),
             runbook="HandlerBlocks",
             empty_ok="no handler blocked",
@@ -74,7 +74,7 @@ TABLE = Row(
             says="In the time shown, the largest failing share first. Choose a bot to see it alone.",
             keys={"bot": "Bot"},
             columns=(
-                Column("Messages", increase("bot_messages_total", "bot", where=PEOPLE)),
+                Column("Messages", counted("bot_messages_total", "bot", where=PEOPLE)),
                 Column(
                     "Failing",
                     share("bot_messages_total", FAILED, "bot", where=COUNTED, over=SHOWN),

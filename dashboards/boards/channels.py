@@ -20,7 +20,7 @@ from dashboards.design import (
     Variable,
 )
 from dashboards.limits import failing, limit, within
-from dashboards.queries import SHOWN, increase, quantile, rate, share, slower
+from dashboards.queries import SHOWN, counted, quantile, rate, share, slower
 
 CHOSEN = 'channel=~"$channel"'
 PEOPLE = f'{CHOSEN},bot!="canary"'
@@ -58,7 +58,7 @@ VERDICT = Row(
         Stat(
             "Turned away",
             says="Deliveries that we refused in the time shown. A wrong signature is a wrong secret, or a stranger.",
-            queries=(Query(increase("channel_rejected_total", where=CHOSEN)),),
+            queries=(Query(counted("channel_rejected_total", where=CHOSEN)),),
             limits=Limits(warn=limit("SignatureRejects", "rejects")),
             runbook="SignatureRejects",
         ),
@@ -92,7 +92,7 @@ HEALTH = Row(
                     "Last message", f"time() - max by (channel, bot) (channel_last_event_timestamp_seconds{{{CHOSEN}}})", SECONDS
                 ),
                 Column("Missing", f"max by (channel, bot) (channel_missing_events{{{CHOSEN}}})"),
-                Column("Messages", increase("bot_messages_total", "channel", "bot", where=PEOPLE)),
+                Column("Messages", counted("bot_messages_total", "channel", "bot", where=PEOPLE)),
                 Column(
                     "Failing",
                     share("bot_messages_total", FAILED, "channel", "bot", where=COUNTED, over=SHOWN),

@@ -16,7 +16,7 @@ from dashboards.design import (
     Variable,
 )
 from dashboards.limits import failing
-from dashboards.queries import SHOWN, against, increase, quantile, quantiles, rate, share
+from dashboards.queries import SHOWN, against, counted, quantile, quantiles, rate, share
 
 CHOSEN = 'integration=~"$integration"'
 REQUESTED = "integration_requests_total"
@@ -66,7 +66,7 @@ TABLE = Row(
             says="In the time shown, the one that serves worst first.",
             keys={"integration": "Service"},
             columns=(
-                Column("Requests", increase(REQUESTED, "integration", where=CHOSEN)),
+                Column("Requests", counted(REQUESTED, "integration", where=CHOSEN)),
                 Column(
                     "Not served",
                     share(REQUESTED, UNSERVED, "integration", where=CHOSEN, over=SHOWN),

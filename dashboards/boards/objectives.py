@@ -53,8 +53,8 @@ BUDGETS = Row(
     (
         Series(
             "Budget left",
-            says="The ten lowest. A steady slope is wear; a step was an incident.",
-            queries=(Query(f"bottomk(10, slo:budget_left:ratio{{{CHOSEN}}})", LEGEND),),
+            says="The ten lowest. A steady slope is wear; a step was an incident. The picture ends at -100 %, a budget spent twice.",
+            queries=(Query(f"bottomk(10, clamp_min(slo:budget_left:ratio{{{CHOSEN}}}, -1))", LEGEND),),
             unit=RATIO,
             limits=BUDGET,
             most=1,
@@ -64,16 +64,18 @@ BUDGETS = Row(
             Series(
                 f"Burn, {spaced(tier.long)}",
                 says=f"The ten fastest. Above {factor:g} with no recovery in {spaced(tier.short)}, it is a {tier.severity}.",
-                queries=(Query(f"topk(10, {burn(tier.long, where=CHOSEN)})", LEGEND),),
+                queries=(Query(f"topk(10, {burn(tier.long, where=CHOSEN)} > 0)", LEGEND),),
                 unit=COUNT,
                 limits=Limits(bad=factor) if tier.severity == "page" else Limits(warn=factor),
+                empty_ok="nothing burns",
             )
             for tier, factor in zip(TIERS.tiers, SPENT, strict=True)
         ),
         Series(
             "Bad events, 5 min",
             says="The ten with most. Counts, because a share says little where there is little traffic.",
-            queries=(Query(f"topk(10, slo:bad:count5m{{{CHOSEN}}})", LEGEND),),
+            queries=(Query(f"topk(10, slo:bad:count5m{{{CHOSEN}}} > 0)", LEGEND),),
+            empty_ok="nothing was bad",
         ),
     ),
 )

@@ -64,7 +64,7 @@ VERDICT = Row(
         Stat(
             "Not delivered",
             says="Messages to people that failed in the time shown. The way to you is broken.",
-            queries=(Query("sum(increase(alertmanager_notifications_failed_total[$__range]))"),),
+            queries=(Query("round(sum(increase(alertmanager_notifications_failed_total[$__range])))"),),
             limits=Limits(bad=1),
             runbook="NotificationsFailing",
         ),
@@ -176,14 +176,12 @@ WATCHERS = Row(
         ),
         Series(
             "Rules",
-            says="Time of a group as a share of its interval, the three slowest, and failures. At 1 evaluations are missed.",
+            says="Time of the slowest group as a share of its interval, and failures. At 1 evaluations are missed.",
             queries=(
                 Query(
-                    "topk(3, label_replace(prometheus_rule_group_last_duration_seconds / prometheus_rule_group_interval_seconds,"
-                    ' "rule_group", "$1", "rule_group", ".*;(.*)"))',
-                    "{{rule_group}}",
+                    "max(prometheus_rule_group_last_duration_seconds / prometheus_rule_group_interval_seconds)", "slowest group"
                 ),
-                Query("sum(increase(prometheus_rule_evaluation_failures_total[$__rate_interval]))", "failures"),
+                Query("sum(increase(prometheus_rule_evaluation_failures_total[$__rate_interval]))", "failed evaluations"),
             ),
             limits=Limits(bad=1),
             runbook="RuleEvaluationFailing",

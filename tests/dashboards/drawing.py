@@ -204,7 +204,9 @@ def _legend(panel, named):
     if legend["placement"] == "bottom":
         return f'<div class="legend">{"".join(entry for _, entry in entries)}</div>'
     unit = panel["fieldConfig"]["defaults"]["unit"]
-    rows = "".join(f"<tr><td>{entry}</td><td>{shown(last, unit)}</td></tr>" for last, entry in sorted(entries, reverse=True))
+    rows = "".join(
+        f"<tr><td>{entry}</td><td>{shown(last, unit)}</td></tr>" for last, entry in sorted(entries, reverse=legend["sortDesc"])
+    )
     return f'<div class="beside"><table>{rows}</table></div>'
 
 
