@@ -89,7 +89,8 @@ def test_it_stays_until_there_is_evidence_of_recovery():
 
 
 def test_a_limit_is_crossed_not_reached():
-    assert firing(worked(99.5, h1=(72, 1000), m5=(72, 1000))) == []
+    assert firing(worked(99.5, h1=(72, 1000))) == []
+    assert firing(worked(99.5, h1=(73, 1000))) == ["fast"]
     assert firing(worked(99.5, h1=(73, 1000), m5=(73, 1000))) == ["fast"]
     lax = worked(50, h1=(95, 100), m5=(95, 100))
     assert lax.burns[0].limit == Fraction(9, 10)
@@ -107,6 +108,9 @@ def test_a_budget_that_is_gone():
     budget = worked(99, d30=(30, 1000), d3=(0, 100))
     assert (budget.left, budget.exhausted_in, budget.left_ratio) == (-20, 0.0, -2)
     assert explain(budget) == "The budget of 30 days is gone: 30 of 1,000 went wrong, and 10 may."
+    last = worked(99, d30=(10, 1000), d3=(0, 100))
+    assert (last.left, last.exhausted_in) == (0, 0.0)
+    assert "is gone: 10 of 1,000 went wrong, and 10 may." in explain(last)
     young = worked(99.9, age=600.0, d30=(1, 20), d3=(1, 20))
     assert young.exhausted_in == 0
     assert "1 of 20 went wrong, and 0 may." in explain(young)
