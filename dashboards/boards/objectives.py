@@ -53,7 +53,7 @@ BUDGETS = Row(
     (
         Series(
             "Budget left",
-            says="The ten lowest. A steady slope is wear; a step was an incident. The picture ends at -100 %, a budget spent twice.",
+            says="The ten lowest. A steady slope is wear; a step was an incident. It ends at -100 %: spent twice.",
             queries=(Query(f"bottomk(10, clamp_min(slo:budget_left:ratio{{{CHOSEN}}}, -1))", LEGEND),),
             unit=RATIO,
             limits=BUDGET,
