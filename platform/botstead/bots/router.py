@@ -67,6 +67,7 @@ class Router:
                 self._commands[pattern.head].append(wired)
             else:
                 self._others[wired.route.kind].append(wired)
+        self._has_choice = bool(self._commands) or any(_particular(wired)[0] != _LAST for wired in self._others["message"])
 
     def route(self, event: Event) -> Decision:
         """Decide who answers.
@@ -82,6 +83,22 @@ class Router:
         if kind is None or kind not in self._others:
             return None
         return Found(self._others[kind][0], {})
+
+    def understands(self, event: Event, decision: Decision) -> bool | None:
+        """Say whether a handler was written for what was said; a handler for everything is a last resort beside others.
+
+        Args:
+            event: what happened.
+            decision: what `route` said about it.
+
+        Returns:
+            None where nobody was asked anything: other kinds of events, a word between people in a group.
+        """
+        if decision is None or event.kind not in (Kind.MESSAGE, Kind.BUTTON):
+            return None
+        if isinstance(decision, Found):
+            return not self._has_choice or _particular(decision.wired)[0] != _LAST
+        return isinstance(decision, Help)
 
     def is_command(self, event: Event) -> bool:
         """Whether a message is a command written with a leading `/`.

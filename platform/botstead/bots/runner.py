@@ -107,7 +107,8 @@ class PythonBot:
         decision = self._router.route(event)
         if isinstance(decision, Found):
             return await self._run(decision, event, incoming, memory)
-        return Effects(actions=(*_seen(event), *self._own_words(decision)), state=memory.encode())
+        understood = self._router.understands(event, decision)
+        return Effects(actions=(*_seen(event), *self._own_words(decision)), state=memory.encode(), understood=understood)
 
     def apology(self, incoming: Incoming | None = None) -> Effects:
         """Return what is said to the person when an event is given up: one polite sentence.
@@ -150,7 +151,7 @@ class PythonBot:
     async def _run(
         self, found: Found, event: Event, incoming: Incoming, memory: Memory, *, answers: Sequence[Given] = ()
     ) -> Effects:
-        wired = found.wired
+        wired, understood = found.wired, self._router.understands(event, found)
         draft = Draft(incoming.conversation)
         chat = Chat(draft, memory, answers, can_ask=_why_not_ask(wired))
         conversation = Conversation(incoming, memory)
@@ -159,14 +160,14 @@ class PythonBot:
             for action in await self._returned(wired, run):
                 draft.add(action)
         except Declined as declined:
-            return self._declined(declined, incoming)
+            return self._declined(declined, incoming, understood)
         _require_awaited(chat, wired)
         if chat.asking is not None:
             memory.pending = _pending(chat.asking, wired.route.name, run, memory.beginning, answers)
         elif answers:
             memory.pending = None
         actions = (*_seen(incoming.event, draft.notice), *draft.actions)
-        return Effects(actions=actions, state=self._state(memory, wired), forwards=draft.forwarded())
+        return Effects(actions=actions, state=self._state(memory, wired), forwards=draft.forwarded(), understood=understood)
 
     async def _returned(self, wired: Wired, run: Run) -> Sequence[Action]:
         """Call the handler and read what it returned; an unanswered question returns nothing."""
@@ -216,10 +217,11 @@ class PythonBot:
         except HandlerFailed as error:
             raise HandlerFailed(f"{_called(self.name, wired)}: {error.message}") from error
 
-    def _declined(self, declined: Declined, incoming: Incoming) -> Effects:
+    def _declined(self, declined: Declined, incoming: Incoming, understood: bool | None) -> Effects:
         memory = Memory(incoming.state)
         memory.pending = None
-        return Effects(actions=(*_seen(incoming.event), replies.plain(declined.message)), state=memory.encode())
+        actions = (*_seen(incoming.event), replies.plain(declined.message))
+        return Effects(actions=actions, state=memory.encode(), understood=understood)
 
 
 def _quietly(call: functools.partial[object]) -> object:

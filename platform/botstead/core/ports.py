@@ -187,10 +187,12 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True):
         actions: for this conversation, in order.
         state: the new state as a JSON object, or None when it did not change.
         forwards: actions for other conversations.
+        understood: whether the bot has a handler for what was said, rather than a last resort; None where that is no question.
     """
 
     actions: tuple[Action, ...] = ()
     state: bytes | None = None
+    understood: bool | None = None
     forwards: tuple[Forward, ...] = ()
 
 

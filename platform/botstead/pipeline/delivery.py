@@ -20,16 +20,16 @@ import msgspec
 from botstead.core.errors import Unavailable
 from botstead.core.messages import Action, AnswerButton, Outcome, Reason, Receipt, Typing
 from botstead.core.ports import Account, ChannelKind, Egress, Sending, Wake
+from botstead.pipeline import measures
 from botstead.pipeline.batch import Batcher
 from botstead.pipeline.directory import Directory
 from botstead.pipeline.governor import Governor
 from botstead.pipeline.lanes import Lane, Lanes, Outgoing, outgoing_of
-from botstead.pipeline.retry import GiveUp, after_send
+from botstead.pipeline.retry import SEND_AGE, GiveUp, after_send
 from botstead.pipeline.traces import Traces
 from botstead.runtime.tasks import Tasks
 from botstead.store.postgres import RowRefused, storable
 from botstead.store.road import Mark, Marker, Pending, Postponed, Unsent
-from botstead.telemetry.catalog import MESSAGES, STAGE
 from botstead.telemetry.logs import event
 from botstead.telemetry.tracing import Run
 
@@ -68,6 +68,7 @@ class Delivery:
         governor: Governor,
         holds: Callable[[], bool],
         traces: Traces,
+        promise: Callable[[int], float],
     ) -> None:
         """Prepare; `run` does the work.
 
@@ -81,8 +82,10 @@ class Delivery:
             governor: how fast providers let us send.
             holds: whether my lease surely still runs.
             traces: notes what happens.
+            promise: by a bot's number, the seconds within which it promises to answer.
         """
         self._traces = traces
+        self._promise = promise
         self._marker = marker
         self._lanes = lanes
         self._directory = directory
@@ -149,7 +152,8 @@ class Delivery:
                 continue
             lane = self._lanes.lane(row.partition, row.bot, row.conversation)
             action = ACTION.decode(row.payload)
-            self._queue(lane, outgoing_of(row, action, self._directory.address(row.conversation), now=now))
+            address, promise = self._directory.address(row.conversation), self._promise(row.bot)
+            self._queue(lane, outgoing_of(row, action, address, now=now, promise=promise))
 
     def gesture(self, account: Account, conversation: str, action: Typing | AnswerButton) -> None:
         """Do something best effort, at once: show typing, stop a button's spinner."""
@@ -276,7 +280,7 @@ class Delivery:
             )
             receipt = Receipt(outcome=Outcome.UNKNOWN, detail=type(error).__name__)
         took = time.monotonic() - began
-        STAGE.at("send", account.kind).observe(took)
+        measures.tried(item, account.kind, took)
         self._traces.tried(item, receipt, took)
         await self._settle(lane, item, account, receipt)
 
@@ -284,9 +288,10 @@ class Delivery:
         item.attempts += receipt.counted
         if receipt.outcome is Outcome.SENT:
             self._remember(item.id)
+            if item.run is not None:
+                measures.sent(item.run, account)
             self._finish(lane, item, receipt, Outcome.SENT)
             self._wake.publish("chat", lane.conversation)
-            MESSAGES.at(account.bot_name, account.kind, "delivered").inc()
         elif receipt.reason is Reason.MOVED and receipt.moved_to and await self._moved(lane, item, account, receipt):
             return
         elif receipt.outcome is Outcome.FAILED:
@@ -313,6 +318,7 @@ class Delivery:
         if isinstance(decision, GiveUp):
             self._give_up(lane, item, account, receipt, "send_given_up")
             return
+        measures.again("outbox", account.kind)
         item.due = asyncio.get_running_loop().time() + decision.wait
         self._mark(Postponed(item.partition, item.id, item.attempts, decision.wait, item.unknown))
 
@@ -327,9 +333,11 @@ class Delivery:
             reason=receipt.reason,
             detail=receipt.detail,
         )
-        unknown = receipt.outcome is Outcome.UNKNOWN
-        self._finish(lane, item, receipt, Outcome.UNKNOWN if unknown else Outcome.FAILED)
-        MESSAGES.at(account.bot_name, account.kind, "failed").inc()
+        outcome = Outcome.UNKNOWN if receipt.outcome is Outcome.UNKNOWN else Outcome.FAILED
+        if item.run is not None:
+            expired = time.time() - item.written >= SEND_AGE
+            measures.given_up(item.run, account, outcome, receipt.reason or "failed", expired=expired)
+        self._finish(lane, item, receipt, outcome)
 
     def _finish(self, lane: Lane, item: Outgoing, receipt: Receipt, outcome: Outcome) -> None:
         if lane.outgoing and lane.outgoing[0] is item:

@@ -20,7 +20,7 @@ MEMORY_LIMIT = 1_000
 class Outgoing(msgspec.Struct, kw_only=True):
     """One action on its way out. `due` is in seconds of the loop's clock; `reserved`: the governor has let it through.
 
-    `run` is the run that said it, unknown when it was found in the outbox.
+    `run` is the run that said it. When the answer was found in the outbox, its own: who ran the message is not known then.
     """
 
     partition: int
@@ -168,6 +168,14 @@ class Lanes:
         """Whether anything of these partitions still runs or is being sent."""
         return any(lane.running or lane.sending for lane in self._lanes.values() if lane.partition in partitions)
 
+    def active(self) -> dict[int, int]:
+        """Conversations with something in hand, counted by bot."""
+        counts: dict[int, int] = defaultdict(int)
+        for lane in self._lanes.values():
+            if lane.waiting or lane.running or lane.outgoing:
+                counts[lane.bot] += 1
+        return counts
+
     def of(self, partitions: set[int]) -> Iterator[Lane]:
         """Lanes of some partitions."""
         return (lane for lane in list(self._lanes.values()) if lane.partition in partitions)
@@ -196,7 +204,7 @@ def heads(rows: list[Pending], partitions: set[int]) -> list[Pending]:
     return list(first.values())
 
 
-def outgoing_of(row: Unsent, action: Action, address: str, *, now: float) -> Outgoing:
+def outgoing_of(row: Unsent, action: Action, address: str, *, now: float, promise: float) -> Outgoing:
     """Turn a row of the outbox into a send.
 
     Args:
@@ -204,6 +212,7 @@ def outgoing_of(row: Unsent, action: Action, address: str, *, now: float) -> Out
         action: its decoded payload.
         address: the provider's current id of the conversation.
         now: the loop's clock.
+        promise: seconds within which the bot promises to answer.
     """
     return Outgoing(
         partition=row.partition,
@@ -212,6 +221,7 @@ def outgoing_of(row: Unsent, action: Action, address: str, *, now: float) -> Out
         sending=Sending(id=row.id, conversation=address, action=action, trace=row.trace),
         written=row.at,
         trace=row.trace,
+        run=Run(row.id, row.trace, 0, row.received, 0.0, promise, left=1),
         attempts=row.attempts,
         unknown=row.unknown,
         due=now + max(0.0, row.wait),

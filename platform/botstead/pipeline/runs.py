@@ -13,6 +13,7 @@ import msgspec
 from botstead.core.errors import BotsteadError, HandlerFailed
 from botstead.core.messages import AnswerButton, Event, Kind, Send, Typing
 from botstead.core.ports import Account, Effects, Handler, Incoming
+from botstead.pipeline import measures
 from botstead.pipeline.blame import Accountable, Blame
 from botstead.pipeline.hosted import BotDied, BotResting
 from botstead.pipeline.lanes import Lane
@@ -23,7 +24,6 @@ from botstead.pipeline.traces import Traces
 from botstead.store.postgres import RowRefused, storable
 from botstead.store.road import Failure, Pending
 from botstead.telemetry import tracecontext
-from botstead.telemetry.catalog import DURATION, STAGE
 from botstead.telemetry.logs import event, trace_id
 from botstead.telemetry.tracing import Run
 
@@ -117,8 +117,10 @@ class Runs:
             return Effects(actions=found.actions)
         if found.kind in SILENT:
             return Effects()
-        STAGE.at("queue", account.kind).observe(max(0.0, time.time() - row.at))
-        return await self._handle(lane, row, account, incoming)
+        measures.began(row, account.kind)
+        effects = await self._handle(lane, row, account, incoming)
+        measures.understood(account.bot_name, effects.understood)
+        return effects
 
     async def _handle(self, lane: Lane, row: Pending, account: Account, incoming: Incoming) -> Effects:
         handler, alone = self._handlers[row.bot], self._alone.get(row.bot)
@@ -131,7 +133,7 @@ class Runs:
                 return await Accountable(handler.handle(incoming), self._blame, (row.id, row.partition, account.bot_name))
         finally:
             typing.cancel()
-            DURATION.at(account.bot_name, account.kind).observe(time.monotonic() - began)
+            measures.handled(account.kind, time.monotonic() - began)
 
     def _failed(self, lane: Lane, incoming: Incoming, row: Pending, run: Run, error: Exception) -> Done | Failure:
         self._traces.failed(run, error)

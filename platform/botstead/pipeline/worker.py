@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -17,6 +18,7 @@ import msgspec
 
 from botstead.core.errors import Fenced, Unavailable
 from botstead.core.ports import Account, ChannelKind, Egress, Handler, Wake
+from botstead.pipeline import measures
 from botstead.pipeline.batch import Batcher
 from botstead.pipeline.blame import Blame
 from botstead.pipeline.delivery import Delivery
@@ -33,8 +35,8 @@ from botstead.runtime.tasks import Tasks, within
 from botstead.store.membership import Membership
 from botstead.store.postgres import RowRefused, VersionConflict
 from botstead.store.road import Failure, Marker, Pending, Reader, Writer
-from botstead.telemetry.catalog import JOB_PARKED
 from botstead.telemetry.logs import event
+from botstead.telemetry.metrics import OTHER
 
 POLL_EVERY = 0.25
 """Seconds between two reads without a hint."""
@@ -115,6 +117,7 @@ class Worker:
             governor=Governor(rate_of, buckets, workers=lambda: self._ownership.workers),
             holds=lambda: self._lease.holds,
             traces=self._traces,
+            promise=lambda bot: handlers[bot].limits.promise if bot in handlers else math.inf,
         )
         self._runs = Runs(handlers, quarantine, blame=blame, gesture=self._delivery.gesture, traces=self._traces)
         self._tasks = Tasks(self._crashed)
@@ -352,8 +355,7 @@ class Worker:
         self._lanes.finished(lane, row)
         if done.forwards:
             self._wake.publish("inbox")
-        if done.parked:
-            JOB_PARKED.at("inbox", done.parked[0]).inc()
+        measures.done(done, self._directory.account(row.channel))
 
     async def _ghost(self, lane: Lane, row: Pending, done: Done) -> None:
         """It had committed: take its replies from the outbox, and its state from the database."""
@@ -372,6 +374,8 @@ class Worker:
 
     async def _note_failure(self, row: Pending, failure: Failure) -> None:
         """Keep the failure; the message stays at the head of its lane and runs again after its wait."""
+        account = self._directory.account(row.channel)
+        measures.again("inbox", account.kind if account else OTHER)
         await self._failures.submit(failure)
         row.attempts += failure.counted
         row.claims += failure.crashed
@@ -390,6 +394,7 @@ class Worker:
     async def _sweep_loop(self) -> None:
         while True:
             await asyncio.sleep(SWEEP_EVERY)
+            measures.show_active(self._lanes, {account.bot: account.bot_name for account in self._directory.accounts()})
             if self._draining or not self._ownership.mine:
                 continue
             with suppress(Unavailable):

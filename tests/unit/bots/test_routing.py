@@ -182,3 +182,44 @@ def test_whatever_arrives_is_answered_or_passed_over(text, group, kind):
     incoming = Incoming(id=1, bot="b", channel="test", account=1, conversation="1.c", event=event)
     asyncio.run(handler.handle(incoming))
     handler.close()
+
+
+def understood(bot: Bot, **event) -> bool | None:
+    told = Event(conversation="c", key="k", **{"kind": Kind.MESSAGE, **event})
+    return asyncio.run(
+        PythonBot(bot).handle(Incoming(id=1, bot="x", channel="webchat", account=1, conversation="1.c", event=told))
+    ).understood
+
+
+def test_a_handler_for_everything_is_a_last_resort_beside_others():
+    only, beside = Bot("only"), Bot("beside")
+
+    @only.on.message
+    def everything(message: Message) -> str:
+        return message.text
+
+    @beside.command("roll")
+    def roll_one() -> str:
+        return "4"
+
+    @beside.on.message
+    def whatever(message: Message) -> str:
+        return "Sorry?"
+
+    assert understood(only, text="roll") is True
+    assert understood(beside, text="roll") is True
+    assert understood(beside, text="What are you?") is False
+    assert understood(beside, text="/help") is True
+    assert understood(beside, kind=Kind.JOINED) is None
+
+
+def test_what_no_handler_takes_is_not_understood_unless_nobody_was_asked():
+    small = Bot("small")
+
+    @small.command("roll <sides>")
+    def roll_some(sides: int) -> int:
+        return sides
+
+    assert understood(small, text="roll six") is False
+    assert understood(small, text="hello") is False
+    assert understood(small, text="hello", group=True) is None

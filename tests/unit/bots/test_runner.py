@@ -247,7 +247,7 @@ def test_declining_says_only_that():
         conversation.state["lost"] = True
         raise Declined("Only on Mondays.")
 
-    assert run(handler) == Effects(actions=(Send("Only on Mondays.", plain=True),))
+    assert run(handler) == Effects(actions=(Send("Only on Mondays.", plain=True),), understood=True)
 
 
 def test_a_failure_takes_nothing_and_a_repetition_is_handled_then():
