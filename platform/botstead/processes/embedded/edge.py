@@ -12,11 +12,25 @@ from botstead.processes.embedded.child import Program
 from botstead.processes.embedded.folder import write_whole
 
 MAX_HEADER_BYTES = 32_768
+READ_SECONDS = 15
+"""Seconds that a client has for a whole request."""
+CHUNKED = {"header": {"Transfer-Encoding": ["*"]}}
+"""Requests whose body comes in chunks; Caddy asks the request, not its headers, where this one is gone by then."""
 REPEATABLE = ({"method": ["GET", "HEAD"]}, {"method": ["POST"], "path": ["/hooks/*"]})
 """Requests that may be sent again. A delivery may: the inbox knows it by its id. Other POSTs may not."""
 LENGTH = "{http.request.header.Content-Length}"
-CODES = {404: ("Not Found", "not_found"), 413: ("Content Too Large", "too_large"), 503: ("Service Unavailable", "unavailable")}
-"""Errors of the edge that the API has too, with the same title and code."""
+CODES = {
+    400: ("Bad Request", "bad_request"),
+    404: ("Not Found", "not_found"),
+    413: ("Content Too Large", "too_large"),
+    503: ("Service Unavailable", "unavailable"),
+}
+"""Errors of the edge, with title and code; those that the API has too are the same there."""
+CLOSING = ("400", "413")
+"""Answers after which the connection is of no use: what would come next is the rest of a body."""
+MESSAGE = "{http.error.message}"
+UNREADABLE = f"{MESSAGE}.matches('chunk|trailer|malformed MIME header|header line too long|bare LF|bare CR')"
+"""What Go says of a body that it cannot read (net/http/internal/chunked.go). Caddy takes it for a failure of the API."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +42,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
         metrics_port: loopback port for its metrics.
         api_ports: loopback ports of the API processes.
         body_limit: the largest request body, in bytes.
+        read_seconds: that a client has for a whole request.
     """
 
     host: str
@@ -35,6 +50,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
     metrics_port: int
     api_ports: tuple[int, ...]
     body_limit: int
+    read_seconds: int = READ_SECONDS
 
     @property
     def listen(self) -> str:
@@ -95,17 +111,33 @@ def _edge(site: Site) -> dict[str, Any]:
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
         "read_header_timeout": "5s",
-        "read_timeout": "30s",
+        "read_timeout": f"{site.read_seconds}s",
         "idle_timeout": "60s",
         "max_header_bytes": MAX_HEADER_BYTES,
         "routes": [
+            {
+                # Such a request may have had a length too, which Go has dropped by now. Two servers could read it differently, so
+                # what stands behind it is no request of anybody: RFC 9112 section 6.1 wants the connection closed.
+                "match": [CHUNKED],
+                "handle": [{"handler": "headers", "response": {"set": {"Connection": ["close"]}}}],
+            },
+            {
+                # A client that took too long. Without, Go would first wait for the rest of its body, with no deadline.
+                "handle": [
+                    {
+                        "handler": "headers",
+                        "response": {"deferred": True, "require": {"status_code": [499]}, "set": {"Connection": ["close"]}},
+                    }
+                ],
+            },
             {
                 "match": [{"path": ["/metrics", "/metrics/*"]}],
                 "handle": [{"handler": "error", "status_code": 404}],
                 "terminal": True,
             },
             {
-                # Known from its length alone; the limit below is for bodies that do not say how long they are.
+                # Known from its length alone, and answered before it comes, as Go does only when it closes (see `CLOSING`).
+                # The limit below is for bodies that do not say how long they are.
                 "match": [{"expression": f"{LENGTH} != '' && int({LENGTH}) > {site.body_limit}"}],
                 "handle": [{"handler": "error", "status_code": 413}],
                 "terminal": True,
@@ -133,7 +165,8 @@ def _proxy(site: Site, *, stream: bool) -> dict[str, Any]:
             "selection_policy": {"policy": "least_conn"},
             "try_duration": "5s",
             "try_interval": "100ms",
-            "retry_match": list(REPEATABLE),
+            # Not in chunks: that may have been broken by the client, and would be as broken again.
+            "retry_match": [{**safe, "not": [CHUNKED]} for safe in REPEATABLE],
         },
         # Active only: with passive checks one hostile client could put every API process out of use.
         "health_checks": {"active": {"uri": "/health/ready", "interval": "1s", "timeout": "1s"}},
@@ -154,8 +187,10 @@ def _errors() -> list[dict[str, Any]]:
     request that broke under way stays a 502: what became of it is not known.
     """
     known = [_error({"expression": f"{{http.error.status_code}} == {status}"}, status) for status in CODES]
-    broken = {"expression": "{http.error.status_code} in [502, 504]"}
-    return [*known, *(_error({**broken, **safe}, 503) for safe in REPEATABLE), {"handle": [_problem("{http.error.status_code}")]}]
+    failed = "{http.error.status_code} in [502, 504]"
+    theirs = _error({"expression": f"{failed} && {UNREADABLE}"}, 400)
+    later = [_error({"expression": failed, **safe}, 503) for safe in REPEATABLE]
+    return [*known, theirs, *later, {"handle": [_problem("{http.error.status_code}")]}]
 
 
 def _error(match: dict[str, Any], status: int) -> dict[str, Any]:
@@ -167,7 +202,7 @@ def _problem(status: str, title: str = "{http.error.status_text}", code: str = "
     if status == "503":
         headers["Retry-After"] = ["1"]
     body = f'{{"type":"about:blank","title":"{title}","status":{status},"code":"{code}"}}'
-    return {"handler": "static_response", "status_code": status, "headers": headers, "body": body}
+    return {"handler": "static_response", "status_code": status, "headers": headers, "body": body, "close": status in CLOSING}
 
 
 def _metrics(port: int) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(b"ok\n")
 
     def do_POST(self):
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers["Content-Length"])) if "Content-Length" in self.headers else self.chunks()
         note(f"POST {self.path} {len(body)}")
         if self.path.endswith("/crash") and crashing.pop(self.path, True):
             crashing[self.path] = False
@@ -44,6 +44,14 @@ class Handler(BaseHTTPRequestHandler):
             return
         told = [f"{name.lower()}: {value}" for name, value in self.headers.items()]
         self.answer("\n".join(told).encode())
+
+    def chunks(self):
+        body = b""
+        while size := int(self.rfile.readline() or b"0", 16):
+            body += self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+        return body
 
     def answer(self, body):
         self.send_response(200)
