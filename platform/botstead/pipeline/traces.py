@@ -203,6 +203,11 @@ class Traces:
                 await self.flush()
             except Unavailable:
                 await asyncio.sleep(AWAY)
+            except Exception as error:  # noqa: BLE001  # a fault in what only watches must not end the worker
+                event(logger, "traces_stumbled", level=logging.ERROR, exception=error)
+                TRACE_HOPS.at("dropped").inc(len(self._queue))
+                self._queue.clear()
+                self._told.clear()
             if self._queue or self._told:
                 self._something.set()
 

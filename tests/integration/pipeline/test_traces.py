@@ -230,3 +230,30 @@ def test_a_database_that_is_away_costs_nothing_but_what_does_not_fit(postgres_ds
         traces._queue.clear()
 
     on_emptied(postgres_dsn, story)
+
+
+def test_a_fault_of_ours_in_watching_ends_neither_the_worker_nor_the_watching(postgres_dsn):
+    class Faulty(Journeys):
+        faults = 1
+
+        async def of(self, messages):
+            if self.faults:
+                self.faults -= 1
+                raise RuntimeError("a fault")
+            return await super().of(messages)
+
+    async def story(road):
+        account = await road.bot("echo", echo)
+        offered: list = []
+        journeys = Faulty(road.postgres)
+        worker = await road.worker(
+            traces=Traces(Hops(road.dsn, application="test"), ratio=1.0, journeys=journeys, offer=offered.extend)
+        )
+        await road.inbox.accept(account, [said(1)])
+        await until(lambda: not journeys.faults, what="the fault")
+        await road.inbox.accept(account, [said(2)])
+        await until(lambda: offered, what="spans are handed out again")
+        assert worker.ready
+        assert len(road.network.sent) == 2
+
+    on_emptied(postgres_dsn, story)
