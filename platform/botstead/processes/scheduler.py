@@ -78,7 +78,7 @@ class Scheduler:
         for public_id in list(self._polls):
             await self._stop_poll(public_id)
         self._lead_is(leads=False)
-        self._watching.on = False
+        await self._watching.close()
         await self._upkeep.close()
         await self._ingest.close()
 

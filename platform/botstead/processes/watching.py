@@ -37,7 +37,9 @@ class Watching:
         self._foundation = foundation
         self.on = False
         """Whether this process is the one that watches."""
-        self._canary = self._build_canary() if foundation.settings.canary else None
+        # Of its own: nothing else may reach an address of the inside because the canary does.
+        self._canary_egress = EgressClient(allow=(_door(foundation.settings.canary_url),)) if foundation.settings.canary else None
+        self._canary = self._build_canary(self._canary_egress) if self._canary_egress else None
         self._vitals = self._build_vitals()
         self._channels = self._build_channels()
 
@@ -49,14 +51,22 @@ class Watching:
         if self._canary is not None:
             tasks.start("canary", self._canary.run())
 
-    def _build_canary(self) -> Canary:
+    async def close(self) -> None:
+        """Watch no more, and close every connection."""
+        self.on = False
+        if self._canary is not None and self._canary_egress is not None:
+            await self._canary.close()
+            await self._canary_egress.close()
+        await self._vitals.close()
+        await self._channels.close()
+
+    def _build_canary(self, egress: EgressClient) -> Canary:
         foundation, settings = self._foundation, self._foundation.settings
         return Canary(
             CanaryRows(settings.postgres, application=settings.instance),
             account=self._canary_account,
             note=foundation.registry.set_health,
-            # Of its own: nothing else may reach an address of the inside because the canary does.
-            egress=EgressClient(allow=(_door(settings.canary_url),)),
+            egress=egress,
             wake=foundation.wake,
             url=settings.canary_url,
             every=settings.canary_seconds,

@@ -20,10 +20,10 @@ from tests.servers import free_port, wait_until
 class Process:
     """One role under its own name."""
 
-    def __init__(self, role: str, folder: Path, environment: dict[str, str]) -> None:
+    def __init__(self, role: str, folder: Path, environment: dict[str, str], *, letter: str = "a") -> None:
         self.metrics_port = free_port()
-        self.log = folder / f"{role}.log"
-        command = (sys.executable, "-m", "botstead", "run", role, "--instance", f"{role}-a")
+        self.log = folder / f"{role}-{letter}.log"
+        command = (sys.executable, "-m", "botstead", "run", role, "--instance", f"{role}-{letter}")
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 command, env={**environment, "BOTSTEAD_METRICS_PORT": str(self.metrics_port)}, stderr=log
@@ -120,3 +120,18 @@ def test_it_sings_is_nobodys_traffic_and_names_what_is_missing(running):
     # Without the API nobody listens.
     running["api"].process.kill()
     wait_until(lambda: running.probes("edge") >= 1, what="the way in is named")
+
+
+def test_the_heir_of_a_dead_leader_watches(running):
+    first = running["scheduler"]
+    heir = running.roles["heir"] = Process("scheduler", running.folder, running.environment, letter="b")
+    wait_until(heir.ready, seconds=15, what="the second scheduler")
+    wait_until(lambda: heir.metric("scheduler_leader") == 0, what="the second one does not lead")
+    assert first.metric("scheduler_leader") == first.metric("postgres_up") == 1
+    assert heir.metric("postgres_up") is heir.metric('job_queue_depth{queue="inbox"}') is None
+    first.process.kill()
+    wait_until(lambda: heir.metric("scheduler_leader") == heir.metric("postgres_up") == 1, what="it watches now")
+    wait_until(lambda: (heir.metric('canary_probes_total{outcome="ok"}') or 0) >= 1, what="its canary sings")
+    heir.process.send_signal(signal.SIGTERM)
+    assert heir.process.wait(15) == 0, heir.log.read_text()[-2000:]
+    assert "Traceback" not in heir.log.read_text()
