@@ -11,6 +11,7 @@ import msgspec
 
 from botstead.core.clock import Clock, SystemClock
 from botstead.core.ports import Cache, Egress
+from botstead.integrations.weather import measures
 from botstead.integrations.weather.errors import PlaceUnknown, WeatherUnavailable
 from botstead.integrations.weather.models import Forecast, Kept, Place, Places, Today, today
 from botstead.integrations.weather.service import OpenMeteo
@@ -67,6 +68,7 @@ class Weather:
         self._search_url = f"{(geocoding_base or GEOCODING_BASE).rstrip('/')}/v1/search"
         self._language = language
         self._flights: dict[str, asyncio.Task[Any]] = {}
+        measures.start()
 
     async def today(self, city: str, *, seconds: float = 8.0) -> Today:
         """Tell today's weather. Show `attribution` of what it returns along with it.
@@ -103,8 +105,11 @@ class Weather:
             raise _unknown(name)
         key = f"weather:place:{self._language}:{name.casefold()}"
         places = _read(await self._cache.get(key), Places)
+        measures.count_cache("miss" if places is None else "hit")
         if places is None:
-            places = await self._together(key, self._search(key, name, seconds), seconds)
+            places = await self._live(key, self._search(key, name, seconds), seconds)
+        else:
+            measures.count("cached")
         if not places.results:
             raise _unknown(name)
         return places.results[0]
@@ -123,13 +128,24 @@ class Weather:
         now = self._clock.now()
         known = kept if kept is not None and now - kept.at < FORECAST_KEPT and today(place, kept, now) is not None else None
         if known is not None and now - known.at < FORECAST_FRESH:
+            measures.count_cache("hit")
+            measures.count("cached")
             return known
+        measures.count_cache("miss" if known is None else "stale")
+        return await self._live(key, self._fetch(key, where, seconds), seconds, instead=known)
+
+    async def _live(self, key: str, work: Coroutine[Any, Any, T], seconds: float, *, instead: T | None = None) -> T:
+        """Ask the service, and count what came of it; with old news, tell that rather than nothing."""
         try:
-            return await self._together(key, self._fetch(key, where, seconds), seconds)
-        except WeatherUnavailable:
-            if known is None:
+            found = await self._together(key, work, seconds)
+        except WeatherUnavailable as error:
+            if instead is None:
+                measures.count_failure(error)
                 raise
-            return known
+            measures.count("stale")
+            return instead
+        measures.count("ok")
+        return found
 
     async def _fetch(self, key: str, where: dict[str, str], seconds: float) -> Kept:
         daily = "weather_code,temperature_2m_max,temperature_2m_min,precipitation_probability_max"

@@ -15,6 +15,7 @@ from botstead.core.errors import EgressBroken, EgressError, EgressTimeout, Egres
 from botstead.core.messages import Call, Response
 from botstead.core.ports import Egress
 from botstead.integrations.weather.errors import WeatherUnavailable
+from botstead.integrations.weather.measures import Limited, observe
 from botstead.integrations.weather.models import Problem
 
 T = TypeVar("T")
@@ -77,9 +78,13 @@ class OpenMeteo:
         raise WeatherUnavailable from problem
 
     async def _once(self, call: Call, answer: type[T]) -> T:
-        if self._clock.monotonic() < self._closed_until:
-            raise WeatherUnavailable
-        response = await self._egress.call(call)
+        began = self._clock.monotonic()
+        if began < self._closed_until:
+            raise WeatherUnavailable from Limited("a limit was reached before")
+        try:
+            response = await self._egress.call(call)
+        finally:
+            observe(self._clock.monotonic() - began)
         if response.status == 200:
             try:
                 return msgspec.json.decode(response.body, type=answer)
@@ -89,6 +94,7 @@ class OpenMeteo:
             raise _Useless(f"status {response.status}")
         if response.status == 429:
             self._closed_until = self._clock.monotonic() + _window(response)
+            raise WeatherUnavailable from Limited("status 429")
         raise WeatherUnavailable from _Useless(f"status {response.status}")
 
 
