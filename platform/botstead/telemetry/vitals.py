@@ -30,9 +30,15 @@ class Vitals(Readings):
             registry: exposes them.
         """
         super().__init__(registry)
-        say = self.declare
-        self.leader = say("scheduler_leader", "Whether this scheduler leads: 1 in exactly one of them.")
+        self.leader = self.declare("scheduler_leader", "Whether this scheduler leads: 1 in exactly one of them.")
+        self._declare_postgres()
+        self._declare_valkey()
+        self._declare_host()
+        self._declare_queues()
+        self._declare_channels()
 
+    def _declare_postgres(self) -> None:
+        say = self.declare
         self.postgres_up = say("postgres_up", "Whether Postgres answered the last look.")
         self.connections = say("postgres_connections_ratio", "Connections in use, as a share of those that users may have.")
         self.longest = say("postgres_longest_transaction_seconds", "Age of the oldest transaction that is still open.")
@@ -50,6 +56,8 @@ class Vitals(Readings):
             max_sets=TOP_TABLES,
         )
 
+    def _declare_valkey(self) -> None:
+        say = self.declare
         self.valkey_up = say("valkey_up", "Whether Valkey answered the last look.")
         self.valkey_memory = say("valkey_memory_used_ratio", "Memory in use, as a share of maxmemory; absent without a limit.")
         self.valkey_evicted = say("valkey_evicted_keys_total", "Keys given up for want of memory.", kind="counter")
@@ -59,6 +67,8 @@ class Vitals(Readings):
         self.valkey_saved = say("valkey_last_save_ok", "Whether the last save to disk went well; also 1 where nothing is saved.")
         self.valkey_clients = say("valkey_connected_clients", "Clients that are connected.")
 
+    def _declare_host(self) -> None:
+        say = self.declare
         self.pressure = say(
             "host_pressure_waiting_seconds_total",
             "Time in which something waited for this resource (Linux PSI, «some»); its rate is a share of time.",
@@ -78,6 +88,8 @@ class Vitals(Readings):
             "host_clock_skew_seconds", "This machine's clock minus that of Postgres, halfway through the question."
         )
 
+    def _declare_queues(self) -> None:
+        say = self.declare
         self.depth = say(
             "job_queue_depth",
             "Messages that wait: inbox, to be handled; outbox, to be sent. Counted up to 100,000. The canary's are left out.",
@@ -114,6 +126,8 @@ class Vitals(Readings):
             "bot_critical", "1 for each bot whose bot.toml says that it wakes a person; others are absent.", "bot", max_sets=BOTS
         )
 
+    def _declare_channels(self) -> None:
+        say = self.declare
         self.connected = say(
             "channel_connected",
             "Whether messages can come in on a channel, as far as its provider and we can tell.",
