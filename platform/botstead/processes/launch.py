@@ -16,7 +16,7 @@ import uvloop
 
 from botstead.core.errors import ConfigurationError, Unavailable
 from botstead.core.settings import Settings
-from botstead.processes import api, objectives, scheduler, worker
+from botstead.processes import api, identity, objectives, scheduler, worker
 from botstead.processes.foundation import Foundation
 from botstead.runtime.looplag import LoopWatch
 from botstead.runtime.tasks import Tasks
@@ -102,6 +102,7 @@ async def _serve(settings: Settings, roles: Sequence[str]) -> int:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tasks = Tasks(failed)
     METRICS.run_as(roles)
+    identity.show(settings)
     async with Foundation(settings, tasks) as foundation:
         parts = [ROLES[role](foundation) for role in roles]
         _pace(parts)
