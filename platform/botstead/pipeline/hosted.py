@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 import sys
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -16,13 +15,11 @@ import msgspec
 
 from botstead.core.clock import Clock, SystemClock
 from botstead.core.errors import HandlerFailed, RetryAdvice
-from botstead.core.ports import Effects, Handler, Incoming, Limits
+from botstead.core.ports import Effects, Incoming, Limits
+from botstead.pipeline.answering import Answered, note, note_calls
 from botstead.runtime.children import CallFailed, Child, ChildBroken, ChildDied
-from botstead.runtime.hosting import Answer
 from botstead.runtime.tasks import Tasks
-from botstead.telemetry import tracing
-from botstead.telemetry.logs import event, trace_id
-from botstead.telemetry.tracing import CallMade, Run
+from botstead.telemetry.logs import event
 
 logger = logging.getLogger(__name__)
 
@@ -68,45 +65,6 @@ class BotResting(HandlerFailed):
 
     code = "bot_resting"
     retry: ClassVar[RetryAdvice] = "after"
-
-
-def answering(handler: Handler) -> Answer:
-    """Turn a handler into what a bot's process answers calls with: the other end of `HostedBot`.
-
-    Args:
-        handler: runs the events.
-    """
-
-    async def answer(body: bytes) -> bytes:
-        incoming = msgspec.json.decode(body, type=Incoming)
-        run = _run_of(incoming)
-        effects = await handler.handle(incoming)
-        fields = {name: getattr(effects, name) for name in Effects.__struct_fields__}
-        return msgspec.json.encode(Answered(**fields, calls=tuple(run.calls or ())))
-
-    return answer
-
-
-class Answered(Effects, frozen=True, kw_only=True, omit_defaults=True):
-    """What a bot's process answers: the effects, and which calls to other services it made meanwhile."""
-
-    calls: tuple[CallMade, ...] = ()
-
-
-def _run_of(incoming: Incoming) -> Run:
-    """Work for the same run as the worker that asks, so that calls are noted under the same ids there."""
-    run = Run(
-        incoming.id,
-        uuid.UUID(hex=incoming.trace) if incoming.trace else uuid.UUID(int=0),
-        incoming.attempt,
-        incoming.received,
-        incoming.began,
-        0.0,
-        sampled=incoming.sampled,
-    )
-    tracing.current.set(run)
-    trace_id.set(incoming.trace)
-    return run
 
 
 class HostedBot:
@@ -249,12 +207,11 @@ class HostedBot:
         except ChildDied as died:
             raise BotDied(died.how, alone=died.alone) from died
         except CallFailed as failed:
+            note(failed.attached)
             raise HandlerFailed(failed.message, after=failed.after) from failed
         except msgspec.DecodeError as error:
             raise HandlerFailed(f"The bot's process answered nonsense: {error}") from error
-        noted = tracing.current.get()
-        if noted is not None and answered.calls:
-            noted.calls = [*(noted.calls or ()), *answered.calls]
+        note_calls(answered.calls)
         return answered
 
     def is_too_large(self, child: Child) -> bool:

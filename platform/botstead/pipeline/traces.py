@@ -29,7 +29,7 @@ from botstead.telemetry.catalog import TRACE_HOPS, TRACE_SPANS
 from botstead.telemetry.journey import Journey
 from botstead.telemetry.logs import event
 from botstead.telemetry.spans import Span, spans
-from botstead.telemetry.tracing import Run, Try, current
+from botstead.telemetry.tracing import NAME_LIMIT, Run, Try, current, kind_of
 
 QUEUE = 5_000
 """Runs and sends that wait to be written down."""
@@ -45,7 +45,6 @@ MARKS_LATE = 10.0
 """Seconds after which the spans of a message are built although the database does not say yet that it is settled."""
 MOST_TRIES = 50
 """Attempts to send that are remembered of one message; a provider can put one off for a day."""
-NAME_LIMIT = 100
 OK = "ok"
 _ENCODE = msgspec.json.Encoder().encode
 
@@ -110,7 +109,7 @@ class Traces:
             error: what was raised; only its kind is kept, since its words may quote what people wrote.
         """
         run.ended = time.time()
-        run.error = type(error.__cause__ or error).__name__[:NAME_LIMIT]
+        run.error = run.error or kind_of(error)  # a process of its own told it more closely
         self._note_run(run)
 
     def done(self, run: Run | None, replies: int) -> None:

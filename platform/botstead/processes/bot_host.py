@@ -14,7 +14,7 @@ from botstead.core import settings as configuration
 from botstead.core.ports import Egress
 from botstead.core.settings import LIST_SEPARATOR, PREFIX, Settings
 from botstead.integrations.weather.client import Weather
-from botstead.pipeline.hosted import answering
+from botstead.pipeline.answering import answering
 from botstead.runtime import hosting
 from botstead.runtime.egress import EgressClient, RecordedEgress
 from botstead.store.valkey import MemoryCache

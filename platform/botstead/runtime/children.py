@@ -62,15 +62,17 @@ class CallFailed(BotsteadError):
 
     code = "call_failed"
 
-    def __init__(self, message: str, *, trace: str = "", after: float | None = None) -> None:
+    def __init__(self, message: str, *, trace: str = "", after: float | None = None, attached: bytes = b"") -> None:
         """Build the error.
 
         Args:
             message: what happened.
             trace: the traceback within the child, as text.
             after: seconds after which a retry makes sense.
+            attached: what the child's program sent with it.
         """
         super().__init__(message, after=after)
+        self.attached = attached
         if trace:
             self.add_note(f"Within the process:\n{trace}")
 
@@ -280,7 +282,7 @@ class Child:
             if isinstance(frame, frames.Result):
                 answer.set_result(frame.body)
             else:
-                answer.set_exception(CallFailed(frame.message, trace=frame.trace, after=frame.after))
+                answer.set_exception(CallFailed(frame.message, trace=frame.trace, after=frame.after, attached=frame.attached))
         elif isinstance(frame, frames.Ready) and not self._ready.done():
             self._ready.set_result(None)
         elif isinstance(frame, frames.Broken) and not self._ready.done():

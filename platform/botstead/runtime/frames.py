@@ -56,12 +56,14 @@ class Failure(msgspec.Struct, frozen=True, tag="failure", array_like=True):
         message: what happened, for the operator.
         trace: the traceback as text, may be empty.
         after: seconds after which a retry makes sense, when the failure named them.
+        attached: what the child's program wants to go with it.
     """
 
     number: int
     message: str
     trace: str = ""
     after: float | None = None
+    attached: bytes = b""
 
 
 Frame: TypeAlias = Ready | Broken | Request | Cancel | Result | Failure

@@ -29,11 +29,31 @@ PR_SET_PDEATHSIG = 1
 LONGEST_TEXT = 4_000
 """Characters of an error message, and of a traceback (its end), that travel to the parent."""
 
+LONGEST_ATTACHED = 65_536
+"""Bytes that may go with a failure."""
+
 FIRST_TO_GO = "1000"
 """Where memory runs out for the whole machine, the kernel kills this process before any other of ours."""
 
 Answer: TypeAlias = Callable[[bytes], Awaitable[bytes]]
 """Does what a call asks for. An error of ours tells its message and `after`; any other, its type and text."""
+
+
+class AnswerFailed(BotsteadError):
+    """The call failed, and something goes to the parent with it."""
+
+    code = "answer_failed"
+
+    def __init__(self, message: str, *, after: float | None = None, attached: bytes = b"") -> None:
+        """Build the error.
+
+        Args:
+            message: what happened.
+            after: seconds after which a retry makes sense.
+            attached: what the parent finds as `CallFailed.attached`.
+        """
+        super().__init__(message, after=after)
+        self.attached = attached
 
 
 def main(make: Callable[[Path], Answer], arguments: Sequence[str] | None = None) -> None:
@@ -120,16 +140,17 @@ async def _result(answer: Answer, request: frames.Request) -> frames.Result | fr
         async with asyncio.timeout(request.seconds) as deadline:
             return frames.Result(request.number, await answer(request.body))
     except BotsteadError as error:
-        return _failure(request.number, error.message, error, after=error.after)
+        attached = error.attached if isinstance(error, AnswerFailed) else b""
+        return _failure(request.number, error.message, error, after=error.after, attached=attached)
     except Exception as error:  # noqa: BLE001  whatever happens must be answered, or the parent waits for its deadline
         if deadline.expired():
             return frames.Failure(request.number, f"It ran longer than {request.seconds:g} s.")
         return _failure(request.number, f"{type(error).__name__}: {error}", error)
 
 
-def _failure(number: int, message: str, error: Exception, *, after: float | None = None) -> frames.Failure:
+def _failure(number: int, message: str, error: Exception, *, after: float | None = None, attached: bytes = b"") -> frames.Failure:
     trace = "".join(traceback.format_exception(error))
-    return frames.Failure(number, message[:LONGEST_TEXT], trace[-LONGEST_TEXT:], after)
+    return frames.Failure(number, message[:LONGEST_TEXT], trace[-LONGEST_TEXT:], after, attached[:LONGEST_ATTACHED])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,6 +14,9 @@ import msgspec
 
 from botstead.telemetry import tracecontext
 
+NAME_LIMIT: Final = 100
+"""Characters of a kind of failure."""
+
 
 class CallMade(NamedTuple):
     """A call to an outside service. There is no place in it for a path, a header or a body.
@@ -121,6 +124,15 @@ def traceparent() -> str:
         return ""
     span = tracecontext.span_id(run.trace, run.message, call_stage(run.began), run.made)
     return tracecontext.write(run.trace, span, sampled=run.sampled)
+
+
+def kind_of(error: BaseException) -> str:
+    """Name what kind of failure it was. Its words stay out: they may quote what people wrote.
+
+    Args:
+        error: what was raised; of one that was wrapped, what lies within.
+    """
+    return type(error.__cause__ or error).__name__[:NAME_LIMIT]
 
 
 def run_stage(began: float) -> str:

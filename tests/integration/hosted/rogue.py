@@ -13,7 +13,7 @@ from pathlib import Path
 from botstead.core.errors import BotBroken, HandlerFailed
 from botstead.core.messages import Send
 from botstead.core.ports import Effects, Incoming, Limits
-from botstead.pipeline.hosted import answering
+from botstead.pipeline.answering import answering
 from botstead.runtime import hosting
 
 

@@ -128,7 +128,7 @@ def test_calls_are_noted_without_being_told(postgres_dsn):
     on_emptied(postgres_dsn, story)
 
 
-def test_sends_that_were_put_off_or_failed_are_noted(postgres_dsn):
+def test_sends_that_were_put_off_or_failed_are_noted(postgres_dsn, caplog):
     async def story(road):
         account = await road.bot("echo", echo)
         later = Receipt(outcome=Outcome.LATER, reason=Reason.THROTTLED, after=0.02, counted=False)
@@ -140,6 +140,9 @@ def test_sends_that_were_put_off_or_failed_are_noted(postgres_dsn):
         await until(lambda: sum(span.name == "message" for span in offered) == 2, what="spans are handed out")
         found = [(row["outcome"], row["reason"]) for row in await hops(road) if row["send"]]
         assert sorted(found) == [("failed", "gone"), ("later", "throttled"), ("later", "throttled"), ("sent", "")]
+        (line,) = (record for record in caplog.records if record.msg == "send_failed")
+        lost = next(span for span in offered if span.error == "gone")
+        assert line.botstead_fields["trace"] == lost.trace
         sends = {span.error: span for span in offered if span.name == "send"}
         assert set(sends) == {"", "gone"}
         assert [span.error for span in offered if span.name == "attempt"] == ["throttled", "throttled", ""]

@@ -13,12 +13,13 @@ import pytest
 from botstead.bots.http import HttpBot
 from botstead.bots.http_client import Http
 from botstead.channels.webhook import KIND as WEBHOOK
-from botstead.core.errors import EgressRefused, EgressTimeout, EgressUnsent
+from botstead.core.errors import EgressRefused, EgressTimeout, EgressUnsent, HandlerFailed
 from botstead.core.messages import Call, Event, Kind, Outcome, Send
 from botstead.core.ports import Account, Effects, Incoming, Sending
 from botstead.core.secret import Secret
-from botstead.pipeline.hosted import Answered, answering
+from botstead.pipeline.answering import Answered, Noted, answering, note
 from botstead.runtime.egress import EgressClient, RecordedEgress
+from botstead.runtime.hosting import AnswerFailed
 from botstead.telemetry import tracecontext, tracing
 from botstead.telemetry.logs import trace_id
 from botstead.telemetry.tracing import Run, call_stage
@@ -134,7 +135,7 @@ def test_a_webhook_is_told_once_and_for_all_attempts():
     told(story)
 
 
-class Noted:
+class Out:
     """A way out that keeps calls, and fails when told."""
 
     def __init__(self) -> None:
@@ -152,7 +153,7 @@ class Noted:
 
 def test_what_a_handler_calls_is_told_unless_the_author_says_otherwise():
     async def story():
-        out = Noted()
+        out = Out()
         http = Http(RecordedEgress(out), ("api.example.org",), service="bot-b")
         run = working()
         await http.get("https://api.example.org/x?q=secret")
@@ -170,7 +171,7 @@ def test_what_a_handler_calls_is_told_unless_the_author_says_otherwise():
 )  # fmt: skip
 def test_failures_are_noted_by_kind(error, outcome):
     async def story():
-        out = Noted()
+        out = Out()
         out.error = error
         run = working()
         with pytest.raises(type(error)):
@@ -183,7 +184,7 @@ def test_failures_are_noted_by_kind(error, outcome):
 
 def test_a_handler_that_never_stops_calling_is_noted_up_to_a_bound():
     async def story():
-        out, run = Noted(), working()
+        out, run = Out(), working()
         for _ in range(150):
             await RecordedEgress(out).call(Call(method="GET", url="http://a/"))
         assert (len(out.calls), len(run.calls)) == (150, 100)
@@ -195,9 +196,7 @@ def test_a_bots_own_process_works_for_the_same_run():
     class Bot:
         async def handle(self, incoming):
             assert trace_id.get() == TRACE.hex
-            await RecordedEgress(Noted()).call(
-                Call(method="GET", url="http://a/", headers={"traceparent": tracing.traceparent()})
-            )
+            await RecordedEgress(Out()).call(Call(method="GET", url="http://a/", headers={"traceparent": tracing.traceparent()}))
             return Effects(actions=(Send("x"),), state=b"{}")
 
     async def story():
@@ -205,5 +204,28 @@ def test_a_bots_own_process_works_for_the_same_run():
         found = msgspec.json.decode(answer, type=Answered)
         assert (found.actions, found.state) == ((Send("x"),), b"{}")
         assert [(made.service, made.number) for made in found.calls] == [("a", 0)]
+
+    asyncio.run(story())
+
+
+def test_of_a_failure_in_its_own_process_kind_and_calls_are_told():
+    class Bot:
+        async def handle(self, incoming):
+            await RecordedEgress(Out()).call(Call(method="GET", url="http://a/"))
+            raise HandlerFailed("It failed.", after=3.0) from ValueError("what somebody wrote")
+
+    async def story():
+        with pytest.raises(AnswerFailed) as caught:
+            await answering(Bot())(msgspec.json.encode(incoming(began=12.5)))
+        assert (caught.value.message, caught.value.after) == ("It failed.", 3.0)
+        found = msgspec.json.decode(caught.value.attached, type=Noted)
+        assert (found.kind, [made.service for made in found.calls]) == ("ValueError", ["a"])
+        assert b"somebody" not in caught.value.attached
+        run = working()
+        for lie in (b"", b"nonsense", b'{"kind":1}', b"[" * 9_999, b"\xff"):
+            note(lie)
+        assert (run.error, run.calls) == ("", None)
+        note(caught.value.attached)
+        assert (run.error, len(run.calls)) == ("ValueError", 1)
 
     asyncio.run(story())
