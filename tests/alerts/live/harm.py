@@ -78,12 +78,17 @@ def key(world: World) -> dict[str, str]:
 def kill_again(world: World, role: str, times: int) -> Iterator[None]:
     """Kill a process as often as it comes back."""
 
+    born = f'process_start_time_seconds{{job="{role}"}} and on (instance) up == 1'
+
     def kill(over: threading.Event) -> None:
         for _ in range(times):
+            before = world.value(born)
             with suppress(StopIteration, ProcessLookupError):
                 os.kill(world.pid(role), signal.SIGKILL)
-            if over.wait(2.5):
-                return
+            # A run that nobody scraped did not happen, for Prometheus.
+            while world.value(born) in (None, before):
+                if over.wait(0.1):
+                    return
 
     with meanwhile(kill):
         yield
@@ -101,6 +106,17 @@ def message(world: World, text: str, times: int, seconds: float = 0) -> Iterator
 
     with meanwhile(say):
         yield
+    if text == "fail":
+        asyncio.run(_forget_dead_letters(world))
+
+
+async def _forget_dead_letters(world: World) -> None:
+    """What an operator does who has read them."""
+    connection = await asyncpg.connect(world.description["postgres"])
+    try:
+        await connection.execute("DELETE FROM dead_letter")
+    finally:
+        await connection.close()
 
 
 @harm

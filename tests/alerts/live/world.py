@@ -19,7 +19,7 @@ from pathlib import Path
 
 from botstead.operate.alerting.faults import load_faults
 from botstead.operate.alerting.rules import Time
-from botstead.processes.embedded import alerting
+from botstead.processes.embedded import alerting, tether
 from botstead.processes.embedded.folder import free_ports
 from botstead.processes.embedded.prometheus import Target
 from botstead.processes.prove.deliveries import TELEGRAM_SECRET, update
@@ -70,21 +70,11 @@ class World:
         self._people: threading.Thread | None = None
         self._write()
         command = (sys.executable, "-m", "botstead.processes.prove.provider", str(provider_port), str(self.provider.log))
-        self._double = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=self._environment())
+        self._double = subprocess.Popen(tied(*command), stdout=subprocess.DEVNULL, env=self._environment())
         with (folder / "output").open("wb") as output:
+            command = (sys.executable, "-m", "botstead", "up", "--data", str(self.data), "--port", str(self.port))
             self.process = subprocess.Popen(
-                (
-                    sys.executable,
-                    "-m",
-                    "botstead",
-                    "up",
-                    "--data",
-                    str(self.data),
-                    "--port",
-                    str(self.port),
-                    "--bots",
-                    str(folder / "bots"),
-                ),
+                tied(*command, "--bots", str(folder / "bots")),
                 stdout=output,
                 stderr=output,
                 env=self._environment(),
@@ -163,6 +153,11 @@ class World:
         with suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
             return json.load(answer)["data"]["result"]
         return []
+
+    def value(self, expression: str) -> float | None:
+        """The value of the only series that there is; None while there is none."""
+        found = self.query(expression)
+        return float(found[0]["value"][1]) if found else None
 
     def firing(self, severity: str = ".+") -> set[str]:
         """Names of the alerts that fire now."""
@@ -245,6 +240,12 @@ class World:
             process.kill()
             process.wait()
         self.receiver.close()
+
+
+def tied(*command: str) -> list[str]:
+    """A command that is asked to end when we die, however that is."""
+    words = (int(signal.SIGTERM), os.getpid(), tether.KEEP, tether.KEEP)
+    return [sys.executable, "-I", "-S", tether.__file__, *map(str, words), *command]
 
 
 def family(pid: int) -> list[int]:
