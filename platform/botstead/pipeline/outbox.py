@@ -18,7 +18,7 @@ from botstead.core.ports import Forward
 from botstead.pipeline.batch import Batcher
 from botstead.pipeline.partitions import account_of, partition_of
 from botstead.store.postgres import RowRefused, VersionConflict
-from botstead.store.road import ForwardRow, NewState, OutcomeBatch, Parked, Pending, Reply, Writer
+from botstead.store.road import Failure, ForwardRow, NewState, OutcomeBatch, Parked, Pending, Reply, Writer
 from botstead.telemetry.logs import event
 from botstead.telemetry.tracing import Run
 
@@ -136,6 +136,26 @@ class Outbox:
                 return await self._writer.alive(worker)
             except Unavailable:
                 await asyncio.sleep(AGAIN)
+
+
+def failures(writer: Writer, worker: Callable[[], int]) -> Batcher[Failure, bool]:
+    """Make what counts failed runs, batched; each learns whether its message was still mine.
+
+    Args:
+        writer: the statements.
+        worker: my current worker id, the fence.
+    """
+
+    async def flush(found: list[Failure]) -> list[bool]:
+        while True:
+            try:
+                mine = await writer.failed(worker(), found)
+            except Unavailable:
+                await asyncio.sleep(AGAIN)
+            else:
+                return [failure.id in mine for failure in found]
+
+    return Batcher(flush)
 
 
 def batch_of(items: list[Done]) -> OutcomeBatch:

@@ -19,14 +19,13 @@ import msgspec
 from botstead.core.errors import Fenced, Unavailable
 from botstead.core.ports import Account, ChannelKind, Egress, Handler, Wake
 from botstead.pipeline import measures
-from botstead.pipeline.batch import Batcher
 from botstead.pipeline.blame import Blame
 from botstead.pipeline.delivery import Delivery
 from botstead.pipeline.directory import Directory
 from botstead.pipeline.governor import Governor, Rate, Shared
 from botstead.pipeline.lanes import MEMORY_LIMIT, Lane, Lanes, heads
 from botstead.pipeline.lease import Lease
-from botstead.pipeline.outbox import Done, Ghost, Outbox
+from botstead.pipeline.outbox import Done, Ghost, Outbox, failures
 from botstead.pipeline.ownership import Ownership
 from botstead.pipeline.quarantine import Alone
 from botstead.pipeline.runs import Runs, homeless
@@ -106,7 +105,7 @@ class Worker:
             self._membership, self._lease, name=name, seconds=lease, wake=wake, gained=self._gained, losing=self._losing
         )
         self._outbox = Outbox(self._writers[0], worker=lambda: self._ownership.worker, fenced=self._ownership.fenced)
-        self._failures: Batcher[Failure, bool] = Batcher(self._flush_failures)
+        self._failures = failures(self._writers[1], lambda: self._ownership.worker)
         self._delivery = Delivery(
             self._marker,
             lanes=self._lanes,
@@ -381,15 +380,6 @@ class Worker:
         row.claims += failure.crashed
         row.since = row.since or time.monotonic() - row.failing
         row.wait = failure.wait
-
-    async def _flush_failures(self, failures: list[Failure]) -> list[bool]:
-        while True:
-            try:
-                mine = await self._writers[1].failed(self._ownership.worker, failures)
-            except Unavailable:
-                await asyncio.sleep(POLL_EVERY)
-            else:
-                return [failure.id in mine for failure in failures]
 
     async def _sweep_loop(self) -> None:
         while True:
