@@ -181,6 +181,13 @@ class Slot:
         """Return the resident memory of it and its children, in MB; 0 where the system does not tell."""
         return sum(map(_resident, self.family())) / 1e6
 
+    def cpu(self) -> float:
+        """Return the seconds of CPU that its current run has used, in steps of the kernel's clock; 0 where nobody tells."""
+        with suppress(OSError, IndexError, ValueError):
+            words = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+            return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+        return 0.0
+
     @staticmethod
     def _signal(number: int, pid: int) -> None:
         with suppress(ProcessLookupError):
