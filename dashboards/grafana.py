@@ -356,13 +356,21 @@ def _variable(variable: Variable) -> Json:
 
 def _annotations() -> list[Json]:
     return [
-        _annotation("Pages", 'ALERTS{alertstate="firing",severity="page"}', BAD),
-        _annotation("Restarts", "changes(process_start_time_seconds[$__interval]) > 0", PLAIN),
+        _annotation("Pages", 'ALERTS{alertstate="firing",severity="page"}', BAD, said="{{alertname}} {{slo}} {{bot}}"),
+        _annotation("Restarts", "changes(process_start_time_seconds[$__interval]) > 0", PLAIN, said="{{instance}} started"),
     ]
 
 
-def _annotation(name: str, expr: str, color: str) -> Json:
-    return {"name": name, "datasource": SOURCE, "enable": True, "hide": False, "iconColor": color, "expr": expr}
+def _annotation(name: str, expr: str, color: str, *, said: str) -> Json:
+    return {
+        "name": name,
+        "titleFormat": said,
+        "datasource": SOURCE,
+        "enable": True,
+        "hide": False,
+        "iconColor": color,
+        "expr": expr,
+    }
 
 
 def panel_ids(boards: Sequence[Board]) -> dict[str, dict[str, int]]:
