@@ -67,6 +67,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Empty starts Prometheus and Alertmanager with the appliance where they are installed; «none» runs without."""
     scrape_seconds: float = 15.0
     """Seconds between two scrapes of the appliance's own Prometheus."""
+    look_seconds: float = 10.0
+    """Seconds between two looks of the leading scheduler at Postgres, Valkey, queues and the host."""
     canary_url: str = ""
     """Where the canary's messages go in: the edge, or an API process. The appliance sets it; empty: no canary."""
     canary_seconds: float = 15.0

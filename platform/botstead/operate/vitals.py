@@ -52,12 +52,13 @@ logger = logging.getLogger(__name__)
 class Watch:
     """Looks, as long as this process is the one to look."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # each by name
         self,
         postgres: PostgresVitals,
         valkey: ValkeyVitals | None,
         *,
         data: Path,
+        every: float = EVERY,
         looks: Callable[[], bool],
         without: Callable[[], int],
     ) -> None:
@@ -67,12 +68,14 @@ class Watch:
             postgres: asks Postgres.
             valkey: asks Valkey; None where there is none.
             data: folder whose disk counts.
+            every: seconds between two looks.
             looks: whether this process is the one to look.
             without: number of the bot whose messages are not users' (the canary), or 0.
         """
         self._postgres = postgres
         self._valkey = valkey
         self._data = data
+        self._every = every
         self._looks = looks
         self._without = without
 
@@ -81,7 +84,7 @@ class Watch:
         try:
             while True:
                 await self.look()
-                await asyncio.sleep(EVERY if self._looks() else TURN)
+                await asyncio.sleep(self._every if self._looks() else TURN)
         finally:
             clear()
 

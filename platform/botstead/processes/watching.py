@@ -88,6 +88,7 @@ class Watching:
             PostgresVitals(settings.postgres, application=settings.instance),
             ValkeyVitals(valkey) if valkey and valkey != NO_VALKEY else None,
             data=settings.data,
+            every=settings.look_seconds,
             looks=lambda: self.on,
             without=lambda: self._canary.bot if self._canary else 0,
         )

@@ -50,6 +50,7 @@ async def answer(message: Message) -> str:
 SETTINGS = {
     "BOTSTEAD_SCRAPE_SECONDS": "1",
     "BOTSTEAD_CANARY_SECONDS": "0.25",
+    "BOTSTEAD_LOOK_SECONDS": "1",
     "BOTSTEAD_SAMPLES": "no",
     "BOTSTEAD_STOP_SECONDS": "3",
     "BOTSTEAD_PROMETHEUS": "",
