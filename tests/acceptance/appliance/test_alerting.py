@@ -61,8 +61,8 @@ def test_everything_is_scraped_and_every_rule_is_loaded(up):
     doctor = subprocess.run(
         [sys.executable, "-m", "botstead", "doctor", "--data", str(appliance.data), "--json"], capture_output=True, text=True, timeout=30, check=False
     )  # fmt: skip
-    (found,) = [check for check in json.loads(doctor.stdout)["checks"] if check["check"] == "alerts"]
-    assert found["status"] == "ok", found
+    found = {check["check"]: check for check in json.loads(doctor.stdout)["checks"]}
+    assert (found["alerts"]["status"], found["road"]["status"]) == ("ok", "ok"), found
 
     # Without Prometheus nothing else ends, and it comes back by itself.
     old = appliance.pids()["prometheus"]

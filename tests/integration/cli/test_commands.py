@@ -233,6 +233,7 @@ def test_doctor_sees_the_running_appliance(running, postgres_dsn):
         "key ring": "missing",
         "database": "ok",
         "appliance": "ok",
+        "road": "missing",
         "alerts": "missing",
     }
     assert "•••" in report["settings"]["postgres"]
@@ -265,7 +266,7 @@ def test_doctor_says_what_is_wrong(tmp_path):
         assert result.exit_code == 1
         assert "hush" not in result.output
         statuses = {check["check"]: check["status"] for check in json.loads(result.output)["checks"]}
-        absent = dict.fromkeys(("data folder", "key ring", "appliance", "alerts"), "missing")
+        absent = dict.fromkeys(("data folder", "key ring", "appliance", "road", "alerts"), "missing")
         assert statuses == {**absent, "database": "wrong"}
         patch.setenv("BOTSTEAD_POSTGRSE", "x")
         wrong = CliRunner().invoke(main, ["doctor"])

@@ -84,6 +84,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     yield _checked("key ring", lambda: _key_ring(settings))
     yield _checked("database", lambda: _database(settings))
     yield _checked("appliance", lambda: _appliance(settings))
+    yield _checked("road", lambda: _road(settings))
     yield _checked("alerts", lambda: _alerts(settings))
 
 
@@ -135,6 +136,20 @@ def _appliance(settings: Settings) -> tuple[str, str]:
     report = find(data=settings.data, url=None, key_file=None).call("GET", "/health")
     status = str(report["status"])
     return (OK if status in {"ok", "degraded"} else WRONG), f"{url} says {status}"
+
+
+def _road(settings: Settings) -> tuple[str, str]:
+    """Whether a message would get through: what the canary found last."""
+    if not _running(settings.data).get("url"):
+        return MISSING, "It does not run. `botstead up` starts it."
+    try:
+        found = find(data=settings.data, url=None, key_file=None).call("GET", "/v1/bots/canary/channels")["items"]
+    except Failure:
+        return MISSING, "There is no canary, so nobody tries: see BOTSTEAD_CANARY_URL and BOTSTEAD_CANARY_SECONDS."
+    health = found[0]["health"] if found else None
+    if health is None:
+        return MISSING, "The canary has not sent anything yet. Ask again in a quarter of a minute."
+    return (OK if health["status"] == "ok" else WRONG), f"{health['detail']} (canary, {found[0]['health_at']})"
 
 
 def _alerts(settings: Settings) -> tuple[str, str]:
