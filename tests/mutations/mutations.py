@@ -190,6 +190,13 @@ MUTATIONS = (
         ),
     ),
     Mutation(
+        "two-lengths-kept-open",
+        "P17",
+        "E25",
+        "the edge goes on serving a connection after a body in chunks that had a length too",
+        (Edit("processes/embedded/edge.py", '"response": {"set": {"Connection": ["close"]}}', '"response": {"set": {}}'),),
+    ),
+    Mutation(
         "given-up-and-kept",
         "P11",
         "E11",

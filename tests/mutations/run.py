@@ -18,6 +18,8 @@ import msgspec
 from tests.mutations.mutations import Mutation
 
 PACKAGE = Path(__file__).parents[2] / "platform" / "botstead"
+ALERTS = PACKAGE.parents[1] / "alerts"
+"""What a wheel has inside the package."""
 SCRATCH = Path("/var/tmp")
 SECONDS = 240.0
 SEED = 1_234
@@ -67,6 +69,7 @@ def try_out(mutation: Mutation, *, package: Path = PACKAGE) -> Found:
     try:
         copy = folder / "package" / "botstead"
         shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__", ".mypy_cache"))
+        shutil.copytree(ALERTS, copy / "operate" / "alerts", dirs_exist_ok=True)
         apply(mutation, copy)
         began = time.monotonic()
         caught, how = _judged(mutation, _play(mutation, _interpreter(folder, copy.parent)))
