@@ -330,8 +330,7 @@ class Delivery:
             message_id=item.id,
             trace=item.trace.hex,
             channel=account.kind,
-            reason=receipt.reason,
-            detail=receipt.detail,
+            reason=receipt.reason,  # not its words, which may quote what people wrote
         )
         outcome = Outcome.UNKNOWN if receipt.outcome is Outcome.UNKNOWN else Outcome.FAILED
         if item.run is not None:

@@ -2,7 +2,8 @@
 
 A label is closed (its values stand in the catalogue) or open (bots, channels, integrations; they register as they are
 loaded). The first use of a combination of open labels starts every combination with the closed ones at 0, so that a rate is
-defined before the first failure. Gauges, and counters that mirror somebody else's, are not shown before they are set.
+defined before the first failure; a counter with one open label starts when a value is registered. Gauges, and counters that
+mirror somebody else's, are not shown before they are set.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from prometheus_client.utils import floatToGoString
 from botstead.telemetry.instruments import UNSET, Counter, Gauge, Histogram
 
 OTHER: Final = "_other"
+OVERFLOW: Final = "botstead_label_overflow_total"
 OPEN: Final[tuple[str, ...]] = ()
 """Marks a label whose values register at run time."""
 ROLES: Final = ("api", "worker", "scheduler")
@@ -59,7 +61,7 @@ class Metrics(Collector):
         self._roles = frozenset(ROLES)
         self._lock = threading.Lock()
         self._overflow = self.counter(
-            "botstead_label_overflow_total",
+            OVERFLOW,
             "Label values that no one registered, counted as _other; a bug, or somebody who tries to fill the memory.",
             max_sets=100,
             metric=OPEN,
@@ -81,7 +83,12 @@ class Metrics(Collector):
             value: the value; few, and never from a request.
         """
         with self._lock:
-            self._values.setdefault(label, {OTHER}).add(value)
+            known = self._values.setdefault(label, {OTHER})
+            new = value not in known
+            known.add(value)
+        if new:
+            for family in self.shown():
+                family.begin(label, value)
 
     def run_as(self, roles: Iterable[str]) -> None:
         """Show only metrics that this process emits: a value that nobody sets would look like one that is 0.
@@ -163,6 +170,8 @@ class Metrics(Collector):
         if family.name in self.families:
             raise ValueError(f"{family.name} is declared twice.")
         self.families[family.name] = family
+        if not all(family.labels.values()):
+            self.register("metric", family.name)
         return family
 
     def folded(self, metric: str, labels: Mapping[str, tuple[str, ...]], values: tuple[str, ...]) -> tuple[str, ...]:
@@ -188,7 +197,7 @@ class Metrics(Collector):
         Args:
             metric: of which metric.
         """
-        if metric != self._overflow.name:
+        if metric != OVERFLOW:
             self.register("metric", metric)
             self._overflow.at(metric).inc()
 
@@ -275,6 +284,16 @@ class Family(Generic[Child]):
         """
         child = self._children.get(values)
         return child if child is not None else self._other(values)
+
+    def begin(self, label: str, value: str) -> None:
+        """Start a counter at 0 for a value of its only open label, so that the first event is a rise.
+
+        Args:
+            label: the label's name.
+            value: one that was just registered.
+        """
+        if self.kind == "counter" and self._starts and [name for name, closed in self.labels.items() if not closed] == [label]:
+            self.at(*(closed[0] if closed else value for closed in self.labels.values()))
 
     def sets(self) -> list[tuple[tuple[str, ...], Child]]:
         """Return the label sets there are, as label values in the declared order and what keeps their value."""

@@ -121,3 +121,28 @@ def test_a_label_set_can_be_forgotten() -> None:
         connected.at(bot).set(1)
     connected.forget("shop")
     assert [values for values, _ in connected.sets()] == [("news",)]
+
+
+def test_a_counter_starts_at_zero_when_the_value_of_its_open_label_is_registered() -> None:
+    metrics = Metrics()
+    metrics.counter("done_total", "Done.", max_sets=10, bot=OPEN, outcome=("ok", "failed"))
+    metrics.counter("both_total", "Both.", max_sets=10, bot=OPEN, channel=OPEN)
+    metrics.counter("other_total", "Elsewhere.", roles=("api",), max_sets=10, bot=OPEN)
+    metrics.run_as(["worker"])
+    metrics.register("bot", "shop")
+    assert value_of(metrics, "done_total", bot="shop", outcome="failed") == 0
+    assert b"both_total{" not in Exposition(metrics).page().body
+    metrics.run_as(["worker", "api"])
+    assert b"other_total{" not in Exposition(metrics).page().body
+
+
+def test_what_has_no_room_is_counted_as_overflow() -> None:
+    metrics = Metrics()
+    metrics.register("bot", "shop")
+    full = metrics.gauge("open", "Open.", max_sets=1, bot=OPEN)
+    metrics.register("bot", "news")
+    assert value_of(metrics, "botstead_label_overflow_total", metric="open") == 0
+    full.at("shop").set(1)
+    full.at("news").set(2)
+    assert value_of(metrics, "open", bot="_other") == 2
+    assert value_of(metrics, "botstead_label_overflow_total", metric="open") == 1
