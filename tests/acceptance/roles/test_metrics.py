@@ -38,6 +38,9 @@ WRONG_KEY = "bsk_canary0123_canarycanarycanarycanarycanary000000"
 ANSWER = "canary of what a service answered"
 SECRETS = (TEXT, NAME, TOKEN, TOKEN.partition(":")[2], HOOK_SECRET, HEADER, QUERY, WRONG_KEY, ANSWER)
 
+HAPPENED = ("handler_failed", "message_parked", "send_failed")
+"""Events without which nothing was in danger of being logged."""
+
 SHOP = """
 import asyncio, time
 from botstead import Bot, Http, Message, Weather
