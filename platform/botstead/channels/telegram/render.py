@@ -29,7 +29,7 @@ TIMEOUT: Final = 8.0
 """Seconds; below the 10 s lease of a worker, so that an attempt ends before its worker can be taken for dead."""
 
 ANSWER_LIMIT: Final = 262_144
-"""Bytes of an answer. A message comes back with the one it replies to: escaped, 70 kB at most. 64 at once have to fit in memory."""
+"""Bytes of an answer. A message comes back with the one it replies to, 70 kB at most; 64 at once have to fit in memory."""
 
 _FILES: Final = {
     "image": ("sendPhoto", "photo"),
