@@ -25,12 +25,14 @@ MESSAGES, REQUESTS, EVENTS = "count:msg/s", "reqps", "count:/s"
 HUES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("delivered", "ok", "done", "2xx", "live", "hit"), GOOD),
     **dict.fromkeys(("failed", "error", "dead", "5xx", "signature"), BAD),
-    **dict.fromkeys(("expired", "timeout", "lost", "4xx", "stale", "late", "limited"), WARN),
+    **dict.fromkeys(("expired", "timeout", "lost", "4xx", "late"), WARN),
     **dict.fromkeys(("ignored", "3xx", "_other", "idle"), QUIET),
     **dict.fromkeys(("cached", "p50", "matched"), "#8ab8ff"),
     **dict.fromkeys(("p95", "handle", "used"), "#3274d9"),
     **dict.fromkeys(("refused", "p99", "queue"), "#8f3bb8"),
-    **dict.fromkeys(("commit", "miss", "waiting"), "#ffb357"),
+    **dict.fromkeys(("commit", "waiting"), "#ffb357"),
+    **dict.fromkeys(("stale", "bypass"), "#f2cc0c"),
+    **dict.fromkeys(("limited", "miss"), "#b877d9"),
     **dict.fromkeys(("send", "retry"), "#1f9e8f"),
 }
 """One colour for one word, on every board."""

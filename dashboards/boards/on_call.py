@@ -202,7 +202,7 @@ DETAIL = Row(
         Series(
             "Label overflow",
             says="Label values that nobody had registered, by metric. A bug, or somebody who tries to fill the memory.",
-            queries=(Query("sum by (metric) (increase(botstead_label_overflow_total[$__rate_interval]))", "{{metric}}"),),
+            queries=(Query("sum by (metric) (increase(botstead_label_overflow_total[$__rate_interval])) > 0", "{{metric}}"),),
             runbook="LabelOverflow",
             empty_ok="no label overflowed",
         ),

@@ -33,7 +33,6 @@ SCALE = Fraction(1, 60)
 RATE_WINDOW = "15s"
 """What `$__rate_interval` is at a scrape each second and the load of a busy machine."""
 STEP = 1
-FAIL_EVERY, SLOW_EVERY = 7, 5
 
 BOTS = {
     "chain": '''
@@ -195,7 +194,9 @@ async def _go_wrong(running: Installation, weather: OpenMeteo) -> None:
         if number % 40 == 20:
             await _ask(client, port, message(running.hooks[1], 900_000 + number, 900_000, "/block"))
         if number % 20 == 10:
-            weather.misbehave((503, b"{}"), (503, b"{}"), (503, b"{}"), (503, b"{}"))
+            weather.misbehave((503, b"{}"), always=True)
+        if number % 20 == 19:
+            weather.behave()
         await asyncio.sleep(0.2)
 
 
