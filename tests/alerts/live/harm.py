@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
 import asyncpg
+import pytest
 import valkey
 import yaml
 
@@ -43,7 +45,7 @@ def meanwhile(work: Callable[[threading.Event], None]) -> Iterator[None]:
 
 @harm
 def signal_(world: World, *, role: str, signal: str, messages: int = 0, seconds: float = 0, requests: int = 0) -> Iterator[None]:
-    """Pause or kill a process and all that it started; `seconds` is how long a page may take anyhow."""
+    """Pause or kill a process and all that it started; paused for some seconds, or until the fault is over."""
     pids = family(world.pid(role))
     number = getattr(globals()["signal"], f"SIG{signal}")
     for pid in pids:
@@ -58,13 +60,19 @@ def signal_(world: World, *, role: str, signal: str, messages: int = 0, seconds:
             with suppress(Exception):
                 world.request("GET", "/v1/bots", None, key(world), seconds=3)
 
+    def resume() -> None:
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, globals()["signal"].SIGCONT)
+
+    timer = threading.Timer(seconds or 3_600, resume)
+    timer.start()
     try:
         with meanwhile(more):
             yield
     finally:
-        for pid in pids:
-            with suppress(ProcessLookupError):
-                os.kill(pid, globals()["signal"].SIGCONT)
+        timer.cancel()
+        resume()
 
 
 HARMS["signal"] = HARMS.pop("signal_")
@@ -335,6 +343,48 @@ def valkey_fill(world: World, share: float) -> Iterator[None]:
     for number in range(block):
         server.delete(f"fill:{number}")
     server.close()
+
+
+@harm
+def integration(world: World, answer: str) -> Iterator[None]:
+    """Let an outside service fail, for questions that no cache knows."""
+    world.weather.double.misbehave((int(answer), b"{}"), always=True)
+
+    def ask(over: threading.Event) -> None:
+        number = 0
+        while not over.wait(0.3):
+            number += 1
+            world.say(f"weather place-{number}")
+
+    with meanwhile(ask):
+        yield
+    world.weather.double.behave()
+    for _ in range(20):  # people go on asking, which is how it is seen to work again
+        world.say("weather oslo")
+
+
+@harm
+def disk(world: World, left: float, seconds: float = 0) -> Iterator[None]:
+    """Fill the disk of the data folder up to a share, at once or little by little."""
+    if world.disk is None:
+        pytest.skip("A small disk can be mounted by root on Linux only.")
+    ballast = world.data / "ballast"
+    total = shutil.disk_usage(world.data).total
+    wanted = shutil.disk_usage(world.data).free - int(left * total)
+
+    def fill(over: threading.Event) -> None:
+        steps = max(1, int(seconds * 2))
+        with ballast.open("wb") as file:
+            for step in range(1, steps + 1):
+                os.posix_fallocate(file.fileno(), 0, wanted * step // steps)
+                if over.wait(0.5 if seconds else 0):
+                    return
+
+    try:
+        with meanwhile(fill):
+            yield
+    finally:
+        ballast.unlink()
 
 
 @harm

@@ -50,7 +50,7 @@ def test_the_outside_hears_that_the_alerting_lives(world):
 
 def test_every_way_to_harm_is_known():
     ways = {fault.how for fault in load_faults().faults if fault.how and not fault.by_hand}
-    assert ways - set(HARMS) <= {"integration", "disk"}  # for these an own provider and an own disk are missing still
+    assert ways <= set(HARMS)
 
 
 def test_what_is_not_as_promised_is_said():

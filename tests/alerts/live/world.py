@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.client
 import json
 import os
@@ -13,32 +14,45 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
 from botstead.operate.alerting.faults import load_faults
 from botstead.operate.alerting.rules import Time
 from botstead.processes.embedded import alerting, tether
 from botstead.processes.embedded.folder import free_ports
 from botstead.processes.embedded.prometheus import Target
+from botstead.processes.prove import smalldisk
 from botstead.processes.prove.deliveries import TELEGRAM_SECRET, update
 from botstead.processes.prove.fault import Fault as ProviderFault
 from botstead.processes.prove.replies import Provider
+from botstead.processes.prove.smalldisk import Disk
 from tests.alerts.live.receiver import Receiver
+from tests.doubles.open_meteo import open_meteo
 from tests.servers import wait_until
+
+DISK_MB = 2_000
+"""In memory, and only as much as is written."""
+T = TypeVar("T")
 
 BOT = """
 import time
 import asyncio
-from botstead import Bot, Message
+from botstead import Bot, Message, Weather
 
 bot = Bot("live")
 
 
 @bot.on.message
-async def answer(message: Message) -> str:
+async def answer(message: Message, weather: Weather) -> str:
     word, _, seconds = message.text.partition(" ")
+    if word == "weather":
+        try:
+            return (await weather.today(seconds)).summary
+        except Exception as error:
+            return type(error).__name__
     if word == "fail":
         raise ValueError("told to fail")
     if word == "block":
@@ -69,6 +83,9 @@ class World:
         self._quiet = threading.Event()
         self._lock = threading.Lock()
         self._people: threading.Thread | None = None
+        self.weather = _Served()
+        self._mounted = contextlib.ExitStack()
+        self.disk = self._mount()
         self._write()
         command = (sys.executable, "-m", "botstead.processes.prove.provider", str(provider_port), str(self.provider.log))
         self._double = subprocess.Popen(tied(*command), stdout=subprocess.DEVNULL, env=self._environment())
@@ -83,13 +100,24 @@ class World:
             )
 
     def _environment(self) -> dict[str, str]:
-        return {**os.environ, **SETTINGS, "BOTSTEAD_EGRESS_ALLOW": f"127.0.0.1:{self.provider.port}"}
+        bases = dict.fromkeys(("BOTSTEAD_WEATHER_BASE", "BOTSTEAD_WEATHER_GEOCODING_BASE"), self.weather.double.base)
+        allowed = f"127.0.0.1:{self.provider.port},{urllib.parse.urlsplit(self.weather.double.base).netloc}"
+        return {**os.environ, **SETTINGS, **bases, "BOTSTEAD_EGRESS_ALLOW": allowed}
+
+    def _mount(self) -> Disk | None:
+        """A disk of its own, which may be filled; None where none can be mounted."""
+        if smalldisk.missing():
+            return None
+        try:
+            return self._mounted.enter_context(smalldisk.disk(self.data, megabytes=DISK_MB))
+        except OSError:
+            return None
 
     def _write(self) -> None:
         bot = self.folder / "bots" / "live"
         bot.mkdir(parents=True)
         (bot / "bot.py").write_text(BOT)
-        self.data.mkdir()
+        self.data.mkdir(exist_ok=True)
         (self.data / "receivers.yml").write_text(
             f"receivers:\n  - {{kind: webhook, url: {self.receiver.url}/page, gets: [page, ticket]}}\n"
             f"  - {{kind: heartbeat, url: {self.receiver.url}/beat}}\n"
@@ -241,6 +269,25 @@ class World:
             process.kill()
             process.wait()
         self.receiver.close()
+        self.weather.close()
+        self._mounted.close()
+
+
+class _Served:
+    """The double of the weather service, in a thread."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._context = open_meteo()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self.double = self._run(self._context.__aenter__())
+
+    def _run(self, work: Coroutine[object, object, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+
+    def close(self) -> None:
+        self._run(self._context.__aexit__(None, None, None))
+        self._loop.call_soon_threadsafe(self._loop.stop)
 
 
 def tied(*command: str) -> list[str]:
