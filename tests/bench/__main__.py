@@ -24,7 +24,7 @@ from tests.bench.search import searched
 from tests.bench.server import Server, server
 from tests.bench.targets import Target, free_port, one, split
 
-PARTS = ("echo", "search", "rest", "scrape", "growth")
+PARTS = ("echo", "search", "rest", "scrape", "telemetry", "growth")
 ALL = ("echo", "rest", "scrape", "search")
 """What `--all` means: everything but growth, which takes as long again."""
 PICTURE = report.README.with_name("growth.svg")
@@ -117,6 +117,21 @@ def _scrape(wanted: Wanted) -> Measured:
     return Measured({"rows": rows}, {(report.README, "scrape"): [report.figure_table(rows, "bots", "what")]})
 
 
+def _telemetry(wanted: Wanted) -> Measured:
+    rows: list[Row] = []
+    with server() as postgres:
+        for number in range(wanted.rounds):
+            for muted in (False, True) if number % 2 else (True, False):
+                api_port = free_port()
+                with one(api_port, postgres, muted=muted) as target:
+                    for row in measured(target, api_port, wanted.phases, seed=wanted.seed + number):
+                        told(f"round {number + 1}", row)
+                        rows.append({"round": number + 1, **row})
+    medians = report.summed_up(rows)
+    tables = {(report.README, "telemetry"): [report.losses(medians), report.telemetry_table(medians)]}
+    return Measured({"rows": rows, "medians": medians}, tables)
+
+
 def _search(wanted: Wanted) -> Measured:
     with server() as postgres:
         rows = list(searched(postgres, rounds=wanted.rounds, seed=wanted.seed))
@@ -145,6 +160,7 @@ _MEASURE: Mapping[str, Callable[[Wanted], Measured]] = {
     "echo": _echo,
     "rest": _rest,
     "scrape": _scrape,
+    "telemetry": _telemetry,
     "search": _search,
     "growth": _growth,
 }

@@ -229,3 +229,14 @@ def write(marker: str, body: str, *, file: Path = README) -> None:
     if not begin or not end:
         raise ValueError(f"{file} has no place for {marker}.")
     file.write_text(f"{before}{begin}\n{body}\n{end}{after}")
+
+
+def telemetry_table(medians: Sequence[Row]) -> Table:
+    """Return what telemetry costs: CPU with it and without, phase by phase."""
+    table = [["CPU, ms a message", "with telemetry", "without", "share of it"]]
+    by_phase = {(row["target"], row["rate"]): row for row in medians}
+    for rate in dict.fromkeys(row["rate"] for row in medians):
+        whole, muted = by_phase["one", rate], by_phase["muted", rate]
+        share = 1 - muted["cpu_ms"] / whole["cpu_ms"]
+        table.append([phase(whole), spread(whole, "cpu_ms"), spread(muted, "cpu_ms"), f"{share:.1%}"])
+    return table

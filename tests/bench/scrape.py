@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import statistics
+import subprocess
+import sys
 import threading
 import time
 import urllib.request
@@ -12,6 +15,7 @@ from tests.bench.load import Load
 from tests.bench.processes import cpu_seconds
 from tests.bench.search import spread, timed
 from tests.bench.server import Server
+from tests.bench.stall import ACCEPT
 from tests.bench.targets import DATABASE, SECRET, Api, free_port, hook, one_process, own_environment, scratch
 
 BOTS = 200
@@ -37,6 +41,10 @@ def scraped(server: Server, *, bots: int = BOTS, rounds: int, seed: int) -> list
         finally:
             load.close()
     server.drop(DATABASE)
+    command = (sys.executable, "-m", "tests.bench.stall", str(bots))
+    for _ in range(rounds):
+        stall = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)["longest_stall_ms"]
+        found.setdefault(("an event loop waits for it at a time, at most", "ms of CPU"), []).append(stall)
     return [{"bots": bots, "what": what, "unit": unit, **spread("value", values)} for (what, unit), values in found.items()]
 
 
@@ -70,6 +78,7 @@ def _go_on(metrics: int, stop: threading.Event) -> None:
 def scrape(port: int) -> tuple[int, float]:
     """Return bytes and milliseconds of one scrape."""
     began = time.perf_counter()
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30) as answer:
+    asked = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": ACCEPT})
+    with urllib.request.urlopen(asked, timeout=30) as answer:
         size = len(answer.read())
     return size, (time.perf_counter() - began) * 1e3

@@ -26,6 +26,8 @@ DATABASE = "botstead_bench"
 SECRET = "bench-" + secrets.token_hex(8)
 TOKEN = "123456:AAbenchbenchbenchbenchbenchbenchbench"
 COMMAND = (sys.executable, "-m", "botstead")
+MUTED = (sys.executable, "-m", "tests.bench.mute")
+"""The same without its telemetry."""
 START_SECONDS = 120.0
 
 
@@ -97,22 +99,30 @@ def split(api_port: int, server: Server, *, through_edge: bool = False) -> Itera
 
 
 @contextmanager
-def one(api_port: int, server: Server, *, bots: Sequence[str] = ()) -> Iterator[Target]:
+def one(api_port: int, server: Server, *, bots: Sequence[str] = (), muted: bool = False) -> Iterator[Target]:
     """Run all roles as one process without Valkey, each bot with a Telegram channel at the load generator.
 
     Args:
         api_port: where the load generator plays the Bot API.
         server: the Postgres to use.
         bots: names of more bots, each a copy of the sample `echo`; the sample itself is used when there are none.
+        muted: without its telemetry.
     """
-    with scratch() as folder, one_process(folder, own_environment(api_port, server), bots=bots) as (api, process):
+    command, name = (MUTED, "muted") if muted else (COMMAND, "one")
+    environment = own_environment(api_port, server)
+    with scratch() as folder, one_process(folder, environment, bots=bots, command=command) as (api, process):
         paths = [hook(api, bot, api_port) for bot in bots or ("echo",)]
-        yield Target("one", int(api.url.rpartition(":")[2]), paths, SECRET, {"all": process.pid, "postgres": server.pid})
+        yield Target(name, int(api.url.rpartition(":")[2]), paths, SECRET, {"all": process.pid, "postgres": server.pid})
 
 
 @contextmanager
 def one_process(
-    folder: Path, environment: Mapping[str, str], *, bots: Sequence[str] = (), metrics: int = 0
+    folder: Path,
+    environment: Mapping[str, str],
+    *,
+    bots: Sequence[str] = (),
+    metrics: int = 0,
+    command: Sequence[str] = COMMAND,
 ) -> Iterator[tuple[Api, subprocess.Popen[bytes]]]:
     """Run all roles as one process; yields when it says that it is ready.
 
@@ -121,13 +131,15 @@ def one_process(
         environment: names its Postgres.
         bots: names of bots, each a copy of the sample `echo`.
         metrics: port of its internal listener; 0 picks one.
+        command: starts botstead.
     """
     api_port, metrics = free_port(), metrics or free_port()
     places = {"BOTSTEAD_DATA": str(folder / "data"), "BOTSTEAD_API_PORT": str(api_port), "BOTSTEAD_METRICS_PORT": str(metrics)}
     environment = {"BOTSTEAD_VALKEY": "none", **environment, **places, "BOTSTEAD_DRAIN_SECONDS": "0"}
     write_bots(folder / "data" / "bots", bots)
     subprocess.run([*COMMAND, "migrate"], env=environment, cwd=folder, check=True, stdout=subprocess.DEVNULL)
-    run = [*COMMAND, "run", "api", "worker", "scheduler", "--instance", "all-a"]
+    environment["PYTHONPATH"] = str(Path(__file__).parents[2])
+    run = [*command, "run", "api", "worker", "scheduler", "--instance", "all-a"]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(run, env=environment, cwd=folder, stdout=log, stderr=log, start_new_session=True)
     try:

@@ -62,7 +62,10 @@ def test_figures_are_written_between_their_markers_again_and_again(tmp_path) -> 
 
 
 def test_our_page_has_a_place_for_every_table() -> None:
-    for file, markers in ((report.README, ("echo", "rest", "search", "scrape", "growth")), (report.PLATFORM, ("scale",))):
+    for file, markers in (
+        (report.README, ("echo", "rest", "search", "scrape", "telemetry", "growth")),
+        (report.PLATFORM, ("scale",)),
+    ):
         for marker in markers:
             assert f"<!-- {marker} -->" in file.read_text()
             assert f"<!-- /{marker} -->" in file.read_text()
@@ -97,3 +100,10 @@ def test_the_picture_is_well_formed_and_shows_every_point() -> None:
     assert len(circles) == 8
     width, height = map(float, picture.attrib["viewBox"].split()[2:])
     assert all(0 < float(circle.attrib["cx"]) < width and 0 < float(circle.attrib["cy"]) < height for circle in circles)
+
+
+def test_the_cost_of_telemetry_is_a_share_of_the_whole():
+    rows = [{"target": target, "rate": 0.0, "round": 1, "cpu_ms": cpu} for target, cpu in (("one", 0.25), ("muted", 0.2))]
+    table = report.telemetry_table(report.summed_up(rows))
+    assert [row[-1] for row in table] == ["share of it", "20.0%"]
+    assert table[1][0] == "saturation"
