@@ -37,8 +37,10 @@ PATIENCE = 10.0
 """Seconds for the whole road …"""
 HASTE = 2.0
 """… or where messages follow each other quickly two thirds of their distance, but at least so many."""
+FIRST_LOOK = 0.005
+"""Seconds before the second look at where the message is; each next one waits twice as long …"""
 LOOK_EVERY = 0.25
-"""Seconds between two looks at where the message is; a hint looks at once."""
+"""… up to this many seconds. A hint that it was sent begins anew: the mark that proves it is written some milliseconds later."""
 STRIDE = 27
 """Partitions from one message to the next: without a common divisor with 64, and far enough to change the worker."""
 KEEP = 3_600.0
@@ -259,13 +261,15 @@ class Canary:
         """Look where it is until its answer is delivered; a hint makes the measurement exact, looking makes it sure."""
         delivered = asyncio.Event()
         unsubscribe = self._wake.subscribe("chat", lambda hint: delivered.set() if hint == conversation else None)
+        pause = FIRST_LOOK
         try:
             while True:
                 verdict = await self._look(account, key, partition, conversation)
                 if verdict.outcome == "ok" or time.monotonic() >= until:
                     return verdict
-                await within(min(LOOK_EVERY, max(0.001, until - time.monotonic())), delivered)
+                hinted = await within(min(pause, max(0.001, until - time.monotonic())), delivered)
                 delivered.clear()
+                pause = FIRST_LOOK if hinted else min(2 * pause, LOOK_EVERY)
         finally:
             unsubscribe()
 
