@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from botstead.bots import measures
 from botstead.core.errors import EgressError, EgressRefused
 from botstead.core.messages import Call, Response
 from botstead.core.ports import Egress
@@ -100,7 +102,14 @@ class Http:
         if not any(fnmatch.fnmatchcase(host, pattern) or fnmatch.fnmatchcase(name, pattern) for pattern in self._allowed):
             raise EgressRefused(f'{host} is not allowed. Add it to bot.toml: egress = ["{host}"]')
         call = Call(method=method, url=url, headers=_with_context(headers), body=body, timeout=seconds, service=self._service)
-        return await self._egress.call(call)
+        began = time.monotonic()
+        try:
+            response = await self._egress.call(call)
+        except EgressError as error:
+            measures.failed(error, time.monotonic() - began)
+            raise
+        measures.answered(response, time.monotonic() - began)
+        return response
 
 
 def _with_context(headers: Mapping[str, str] | None) -> Mapping[str, str]:

@@ -26,6 +26,7 @@ from botstead.store.postgres import RowRefused
 from botstead.store.road import Ingest, NewMessage
 from botstead.telemetry import tracecontext
 from botstead.telemetry.catalog import DUPLICATES
+from botstead.telemetry.exemplars import kept
 
 QUEUE_LIMIT = 5_000
 """Messages waiting for their commit in this process."""
@@ -128,6 +129,7 @@ class Inbox:
             raise Unavailable("Too many messages arrive at once.", after=1)
         self._queued += len(rows)
         self._bytes += size
+        kept.set(rows[0].trace)
         try:
             if self._room is not None:
                 await self._room()

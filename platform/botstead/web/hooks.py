@@ -21,6 +21,7 @@ from botstead.core.messages import Answer, Delivery, Event, Kind, Parsed
 from botstead.core.ports import Accept, Account, ChannelKind
 from botstead.telemetry import tracecontext
 from botstead.telemetry.catalog import ACK, REJECTED
+from botstead.telemetry.exemplars import kept
 from botstead.telemetry.logs import event
 from botstead.web import problems
 
@@ -28,6 +29,8 @@ PREFIX = "/hooks/"
 MOST_EVENTS = 500
 """Events in one delivery; no provider comes near it."""
 EMPTY = Answer(body=b"{}")
+SLOW = 0.5
+"""Seconds from which on an acknowledgement is worth looking at; the objective is one second."""
 TRACEPARENT = tracecontext.HEADER.encode()
 
 logger = logging.getLogger(__name__)
@@ -98,10 +101,18 @@ class Hooks:
             answer = Answer(body=_problem(500, "internal_error", "Something went wrong here."), status=500)
         await _answer(send, answer, headers)
         if answer.status < 400:
-            ACK.at(kind).observe(time.monotonic() - began)
+            _acknowledged(kind, time.monotonic() - began)
         elif answer.status >= 500:
             ACK.at(kind)  # starts at 0: the objective adds the two up
             REJECTED.at(kind, "unavailable").inc()
+
+
+def _acknowledged(kind: str, took: float) -> None:
+    """Note how long an acknowledgement took; a slow one leads to its message."""
+    if took > SLOW and (trace := kept.get()) is not None:
+        ACK.at(kind).observe_traced(took, trace.hex)
+    else:
+        ACK.at(kind).observe(took)
 
 
 async def _take(deps: HookDeps, account: Account | None, delivery: Delivery) -> Answer:

@@ -12,6 +12,7 @@ from botstead.core.errors import Unavailable, Unreadable
 from botstead.core.messages import Event, Kind
 from botstead.pipeline import inbox as inbox_module
 from botstead.pipeline.partitions import conversation_key, partition_of
+from botstead.telemetry.exemplars import kept
 from tests.integration.pipeline.road import message, on_road, sever, until
 
 
@@ -228,5 +229,14 @@ def test_an_unknown_channel_is_looked_for_once_not_once_for_each_stranger(postgr
         found = await asyncio.gather(*(road.directory.find(f"stranger{n}") for n in range(50)))
         assert found == [None] * 50
         assert reads == 1
+
+    on_road(postgres_dsn, story)
+
+
+def test_whoever_measures_finds_the_trace_of_what_was_kept(postgres_dsn):
+    async def story(road):
+        account = await road.bot("echo")
+        await road.inbox.accept(account, (message("c", "k"),))
+        assert [row["trace"] for row in await road.fetch("SELECT trace FROM message")] == [kept.get()]
 
     on_road(postgres_dsn, story)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import msgspec
 import pytest
@@ -10,9 +11,10 @@ import pytest
 from botstead import Bot, Http
 from botstead.bots.manifest import Manifest
 from botstead.bots.runner import PythonBot
-from botstead.core.errors import EgressError, EgressRefused
+from botstead.core.errors import EgressError, EgressRefused, EgressTimeout, EgressUnsent
 from botstead.core.messages import Call, Event, Kind, Response, Send
 from botstead.core.ports import Incoming
+from botstead.telemetry.catalog import INTEGRATION_DURATION, INTEGRATION_REQUESTS
 
 
 class Recorder:
@@ -98,3 +100,33 @@ def test_a_handler_gets_the_client_of_its_bot():
     assert asyncio.run(handler.handle(incoming)).actions == (Send("{'a': 1}"),)
     assert egress.calls[0].service == "bot-caller"
     assert msgspec.structs.asdict(egress.calls[0])["timeout"] == 8.0
+
+
+class Broken:
+    """A way out that raises."""
+
+    def __init__(self, error: EgressError) -> None:
+        self.error = error
+
+    async def call(self, call, secrets=None):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("egress", "outcome"),
+    [
+        (Recorder(200), "ok"),
+        (Recorder(404), "ok"),
+        (Recorder(429), "limited"),
+        (Recorder(503), "error"),
+        (Broken(EgressTimeout("x")), "timeout"),
+        (Broken(EgressRefused("x")), "refused"),
+        (Broken(EgressUnsent("x")), "error"),
+    ],
+)
+def test_what_becomes_of_calls_is_counted(egress, outcome):
+    counter, duration = INTEGRATION_REQUESTS.at("http", outcome), INTEGRATION_DURATION.at("http")
+    before = counter.value, duration.count
+    with suppress(EgressError):
+        asyncio.run(Http(egress, ("*",)).get("https://api.example.org/"))
+    assert (counter.value - before[0], duration.count - before[1]) == (1, 1)

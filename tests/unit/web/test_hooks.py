@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 
 import msgspec
 import pytest
@@ -12,6 +13,8 @@ from botstead.core.errors import Rejected, TooMany, Unavailable, Unreadable
 from botstead.core.messages import Answer, Event, Kind, Parsed
 from botstead.core.ports import Account
 from botstead.telemetry.catalog import ACK, REJECTED, register
+from botstead.telemetry.exemplars import kept
+from botstead.web import hooks
 from botstead.web.hooks import MOST_EVENTS, HookDeps, Hooks
 
 ACCOUNT = Account(id=1, public_id="ch1", kind="plain", bot=1, bot_name="echo")
@@ -258,3 +261,20 @@ def test_only_acknowledged_deliveries_are_timed_and_our_own_faults_are_counted()
     door.error = TooMany()
     call(door.app(), b'["a"]')
     assert counted()[:2] == (before[0] + 1, before[1] + 2)
+
+
+@pytest.mark.parametrize(("slow", "leads"), [(-1.0, True), (60.0, False)])
+def test_only_a_slow_acknowledgement_leads_to_its_message(monkeypatch, slow, leads):
+    register("channel", "plain")
+    trace = uuid.uuid4()
+
+    class Noting(Door):
+        async def accept(self, account, events):
+            kept.set(trace)
+            return await super().accept(account, events)
+
+    monkeypatch.setattr(hooks, "SLOW", slow)
+    histogram = ACK.at("plain")
+    histogram.exemplars = None
+    call(Noting(ACCOUNT).app(), b'["a"]')
+    assert (histogram.exemplars is not None and trace.hex in str(histogram.exemplars)) is leads
