@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -268,6 +269,8 @@ class World:
                 process.wait(30)
             process.kill()
             process.wait()
+        with suppress(OSError):
+            shutil.copytree(self.data / "logs", self.folder / "logs")  # the disk that they are on is about to go
         self.receiver.close()
         self.weather.close()
         self._mounted.close()
