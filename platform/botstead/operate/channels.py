@@ -22,10 +22,10 @@ from botstead.store.rhythm import Came, RhythmRows, Row
 from botstead.telemetry.catalog import VITALS
 from botstead.telemetry.logs import event
 
-EVERY = 15.0
+LOOK_EVERY = 15.0
 """Seconds between two looks at what came in."""
-ASK_EVERY = 60.0
-"""Seconds between two questions to a provider."""
+ASKS = 4
+"""A provider is asked at each n-th look."""
 TURN = 1.0
 PATIENCE = 12.0
 """Seconds that a provider may take; each call has its own, shorter deadline."""
@@ -115,6 +115,7 @@ class Channels:
         egress: Egress,
         note: Callable[[str, Health], Awaitable[None]],
         looks: Callable[[], bool],
+        every: float = LOOK_EVERY,
     ) -> None:
         """Prepare; `run` looks.
 
@@ -125,7 +126,9 @@ class Channels:
             egress: the way out.
             note: keeps the health of a channel, by its public id.
             looks: whether this process is the one to look.
+            every: seconds between two looks at what came in.
         """
+        self._every = every
         self._rows = rows
         self._accounts = accounts
         self._kinds = kinds
@@ -146,7 +149,7 @@ class Channels:
                     await self.look()
                 else:
                     self.clear()
-                await asyncio.sleep(EVERY if self._looks() else TURN)
+                await asyncio.sleep(self._every if self._looks() else TURN)
         finally:
             self.clear()
 
@@ -165,7 +168,7 @@ class Channels:
         except (Unavailable, RowRefused) as error:
             event(logger, "rhythm_not_read", level=logging.WARNING, error=error.message)
             self._known = None
-        asks = time.monotonic() - self._asked >= ASK_EVERY
+        asks = time.monotonic() - self._asked >= self._every * (ASKS - 0.5)
         if asks:
             self._asked = time.monotonic()
             await self._ask(accounts)

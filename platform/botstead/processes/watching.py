@@ -21,6 +21,8 @@ from botstead.store.canary import CanaryRows, ensure_channel
 from botstead.store.rhythm import Rejects, RhythmRows
 from botstead.store.vitals import PostgresVitals, ValkeyVitals
 
+CHANNELS_SHARE = 1.5
+"""Channels are looked at less often than what we stand on: every 15 s, where that is every 10 s."""
 FLUSH_EVERY = 10.0
 """Seconds between two notes of what an API process turned away."""
 
@@ -102,6 +104,7 @@ class Watching:
             egress=foundation.egress,
             note=foundation.registry.set_health,
             looks=lambda: self.on,
+            every=settings.look_seconds * CHANNELS_SHARE,
         )
 
 
