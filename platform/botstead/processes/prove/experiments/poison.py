@@ -38,7 +38,7 @@ RESTARTS = 3
 PARKED_SECONDS = 45.0
 UNDER_WAY = 64
 LEASE = 1.5
-CLEARED_SECONDS = 6.0
+CLEARED_SECONDS = 8.0
 """Seconds after the last death of a worker until nobody else waits any longer: a lease, a restart, and clearing suspects."""
 
 
