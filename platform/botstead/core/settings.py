@@ -68,7 +68,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     scrape_seconds: float = 15.0
     """Seconds between two scrapes of the appliance's own Prometheus."""
     look_seconds: float = 10.0
-    """Seconds between two looks of the leading scheduler at Postgres, Valkey, queues and the host; channels: half as much again."""
+    """Seconds between two looks of the leading scheduler at all that others stand on; half as much again for channels."""
     canary_url: str = ""
     """Where the canary's messages go in: the edge, or an API process. The appliance sets it; empty: no canary."""
     canary_seconds: float = 15.0

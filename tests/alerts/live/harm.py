@@ -289,11 +289,13 @@ def deadlocks(world: World, times: int) -> Iterator[None]:
 
 
 @harm
-def valkey_(world: World, command: str, times: int = 1, then: str = "") -> Iterator[None]:
-    """Send Valkey a command that hurts. Where DEBUG SLEEP is not allowed, which is the default, it is paused for as long."""
+def valkey_(world: World, command: str, times: int = 1, folder: str = "") -> Iterator[None]:
+    """Send Valkey a command that hurts, perhaps with its folder gone.
+
+    Where DEBUG SLEEP is not allowed, which is the default, it is paused for as long.
+    """
     server = valkey.Valkey.from_url(world.description["valkey"])
     words = command.split()
-    place = server.config_get("dir")["dir"]
 
     def sleep(over: threading.Event) -> None:
         pid = world.pid("valkey")
@@ -308,12 +310,16 @@ def valkey_(world: World, command: str, times: int = 1, then: str = "") -> Itera
         with meanwhile(sleep):
             yield
     else:
-        server.execute_command(*words)
+        place, kept = world.data / "valkey", world.data / "valkey.kept"
+        if folder == "gone":
+            shutil.copytree(place, kept)
+            shutil.rmtree(place)
         with suppress(valkey.ValkeyError):
-            server.execute_command(*then.split())
+            server.execute_command(*words)
         yield
-        server.config_set("dir", place)
-        server.execute_command("BGSAVE")
+        if folder == "gone":
+            kept.rename(place)
+            os.kill(world.pid("valkey"), signal.SIGKILL)  # it stands in the folder that is no more; it is started again
     server.close()
 
 
