@@ -93,8 +93,8 @@ class Watch:
         if not self._looks():
             clear()
             return
-        jobs = [
-            _asked("postgres", self._at_postgres, VITALS.postgres_up, (*POSTGRES, *QUEUES)),
+        jobs: list[Awaitable[object]] = [
+            self._at_postgres(),
             asyncio.to_thread(self._at_host),
         ]
         if self._valkey is not None:
@@ -102,7 +102,14 @@ class Watch:
         await asyncio.gather(*jobs)
 
     async def _at_postgres(self) -> None:
+        """Ask how the server is, and then what waits: a lock on a table of ours is no sign that the server is away."""
+        if await _asked("postgres", self._at_server, VITALS.postgres_up, (*POSTGRES, *QUEUES)):
+            await _asked("queues", self._at_queues, None, QUEUES)
+
+    async def _at_server(self) -> None:
         show_server(await self._postgres.server())
+
+    async def _at_queues(self) -> None:
         show_queues(await self._postgres.queues(without=self._without()))
 
     async def _at_valkey(self) -> None:
@@ -125,19 +132,22 @@ def clear() -> None:
         reading.clear()
 
 
-async def _asked(source: str, ask: Callable[[], Awaitable[None]], up: Reading, others: tuple[Reading, ...]) -> None:
-    """Ask one source; when it does not answer, say so and show nothing of it."""
+async def _asked(source: str, ask: Callable[[], Awaitable[None]], up: Reading | None, others: tuple[Reading, ...]) -> bool:
+    """Ask one source; when it does not answer, say so, show nothing of it, and return False."""
     try:
         async with asyncio.timeout(PATIENCE):
             await ask()
     except (Unavailable, RowRefused, TimeoutError) as error:
-        if up.shown.get(()) != 0:
+        if up is None or up.shown.get(()) != 0:
             event(logger, "source_away", level=logging.WARNING, source=source, error=type(error).__name__)
         for reading in others:
             reading.clear()
-        up.show(0)
-    else:
+        if up is not None:
+            up.show(0)
+        return False
+    if up is not None:
         up.show(1)
+    return True
 
 
 def show_server(found: Server) -> None:

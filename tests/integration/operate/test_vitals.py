@@ -107,6 +107,26 @@ def test_who_does_not_lead_shows_nothing(postgres_dsn, tmp_path):
     assert not any(reading.shown for reading in VITALS.all.values() if reading is not VITALS.leader)
 
 
+def test_a_lock_on_a_table_of_ours_is_no_sign_that_postgres_is_away(postgres_dsn, tmp_path):
+    async def story():
+        looking = watch(postgres_dsn, "", tmp_path)
+        await looking.look()
+        assert VITALS.depth.shown
+        connection = await asyncpg.connect(postgres_dsn)
+        try:
+            async with connection.transaction():
+                await connection.execute("LOCK TABLE inbox IN ACCESS EXCLUSIVE MODE")
+                await looking.look()
+        finally:
+            await connection.close()
+        await looking.close()
+
+    asyncio.run(story())
+    assert VITALS.postgres_up.shown == {(): 1}
+    assert VITALS.size.shown
+    assert not any(reading.shown for reading in vitals.QUEUES)
+
+
 def test_an_open_transaction_and_a_deadlock_are_seen(postgres_dsn):
     async def story():
         asking = PostgresVitals(postgres_dsn, application="test")
