@@ -89,3 +89,13 @@ def test_stopping_ends_the_thread_and_may_be_repeated() -> None:
     listener.stop()
     assert not any(thread.name == "listener" for thread in threading.enumerate())
     assert threading.active_count() <= before + 1  # the thread of the last request may still be saying goodbye
+
+
+def test_prometheus_gets_the_format_with_exemplars() -> None:
+    with listening({}) as listener:
+        asked = urllib.request.Request(
+            f"http://127.0.0.1:{listener.port}/metrics", headers={"Accept": "application/openmetrics-text;version=1.0.0;q=0.5"}
+        )
+        with urllib.request.urlopen(asked, timeout=5) as answer:
+            assert answer.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+            assert answer.read().endswith(b"# EOF\n")
