@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import re
+import time
 
 import pytest
 
@@ -98,6 +99,19 @@ def test_an_answer_after_the_promise_is_late_and_says_where_to_look(postgres_dsn
     }
 
 
+def test_the_time_in_the_queue_counts(postgres_dsn):
+    async def story(road):
+        account = await bot_of(road, lambda incoming: asyncio.sleep(0, say(incoming.event.text)), promise=0.2)
+        await road.inbox.accept(account, (message("c", "k"),))
+        acknowledged = time.monotonic()
+        await until(lambda: time.monotonic() > acknowledged + 0.3)  # nobody works
+        await road.worker()
+        await road.settled()
+        assert DURATION.at(account.bot_name, KIND).within(0.25) == 0
+
+    assert counted(postgres_dsn, story)["bot_messages_late_total"] == 1
+
+
 def test_a_parked_message_has_failed_though_its_apology_arrives(postgres_dsn):
     async def story(road):
         async def broken(_incoming):
@@ -183,7 +197,7 @@ def test_an_answer_that_another_worker_finds_is_timed_from_the_acknowledgement(p
         await road.worker("w1")
         await road.settled()
         duration = DURATION.at(account.bot_name, KIND)
-        assert (duration.count, duration.within(0.25)) == (1, 0)
+        assert (duration.count, duration.within(0.25), duration.within(30.0)) == (1, 0, 1)
 
     found = counted(postgres_dsn, story)
     assert found["bot_messages_total delivered"] == 1
