@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from botstead.operate.objectives.model import load_objectives
 from tests.alerts.series import MINUTE, gauge
 
 
@@ -31,6 +32,8 @@ class Case(NamedTuple):
     """Moment (`7m`, `6m30s`) to what fires then."""
     interval: str = MINUTE
     """Between two values."""
+    pace: str = "30s"
+    """Between two evaluations."""
 
 
 def by_minute(*phases: tuple[int, float | None]) -> str:
@@ -107,11 +110,11 @@ PROCESSES = [
         "21m": QUIET,
     }),
     Case("EventLoopBlocked", "1 of 50 looks is late", {
-        'event_loop_lag_seconds_bucket{job="worker",instance="worker-a",le="0.1"}': growing((10, 600), (20, 588), (20, 600)),
+        'event_loop_lag_seconds_bucket{job="worker",instance="worker-a",le="0.1"}': growing((10, 600), (20, 592.8), (20, 600)),
         'event_loop_lag_seconds_bucket{job="worker",instance="worker-a",le="0.5"}': growing((50, 600)),
         'event_loop_lag_seconds_bucket{job="worker",instance="worker-a",le="+Inf"}': growing((50, 600)),
     }, {
-        "10m": QUIET, "14m": QUIET, "25m": [Fires("The event loop of worker-a is 300ms late in 1 of 100 looks; up to 0.1 s is well.", {"job": "worker", "instance": "worker-a"})],
+        "10m": QUIET, "18m": QUIET, "20m": [Fires("The event loop of worker-a is 166.7ms late in 1 of 100 looks; up to 0.1 s is well.", {"job": "worker", "instance": "worker-a"})],
         "40m": QUIET,
     }),
     Case("EventLoopBlocked", "1 of 200 looks is late", {
@@ -199,7 +202,7 @@ CHANNELS = [
         _rejected % ("telegram", "size"): growing((100, 9)),
         _rejected % ("webhook", "signature"): growing((30, 0), (30, 1.7), (40, 0)),
     }, {
-        "30m": QUIET, "36m": QUIET,
+        "30m": QUIET, "36m": QUIET, "39m": QUIET,
         "45m": [Fires("30 deliveries on telegram had a wrong signature within 10 minutes; more than 20, and 10 times the usual.", {"channel": "telegram"})],
         "75m": QUIET,
     }),
@@ -272,21 +275,27 @@ HOST = [
     }),
     Case("DiskFull4h", "2 GB an hour", _disk(gauge([(15 - minute / 30) * GB for minute in range(150)]), 150), {"140m": QUIET}),
     Case("DiskFull4h", "much used, and shrinking", _disk(gauge([(10 + minute / 30) * GB for minute in range(90)]), 90), {"80m": QUIET}),
+    Case("DiskFull4h", "a burst", _disk(gauge([16 * GB] * 120 + [(16 - minute / 5) * GB for minute in range(10)] + [14 * GB] * 60), 190), {
+        "137m": QUIET, "140m": QUIET, "142m": QUIET, "145m": QUIET, "150m": QUIET, "155m": QUIET,
+    }),
     Case("DiskFull4h", "it ends", _disk(gauge([(35 - minute / 4) * GB for minute in range(101)] + [10 * GB] * 80), 181), {
         "100m": [Fires(_full.format("90", "hour", "4 hours"))], "170m": QUIET,
     }),
     Case("DiskFull3d", "half a GB an hour", _disk(gauge([(22 - minute / 120) * GB for minute in range(600)] + [50 * GB] * 20), 620), {
         "230m": QUIET, "295m": QUIET, "305m": [Fires(_full.format("80.54", "6 hours", "3 days"))], "610m": QUIET,
     }),
+    Case("DiskFull3d", "a burst", _disk(gauge([16 * GB] * 480 + [(16 - minute / 20) * GB for minute in range(10)] + [15.5 * GB] * 200), 690), {
+        "560m": QUIET, "580m": QUIET, "590m": QUIET,
+    }),
     Case("DiskFull3d", "a tenth of a GB an hour", _disk(gauge([(15 - minute / 600) * GB for minute in range(500)]), 500), {"480m": QUIET}),
-    Case("MemoryPressure", "a fifth of the time", _read("host_pressure_waiting_seconds_total", growing((10, 5), (30, 12), (20, 0)), resource="memory") | _read("host_pressure_waiting_seconds_total", growing((60, 50)), resource="cpu"), {
-        "10m": QUIET, "20m": QUIET, "30m": [Fires("In 20% of the time something waited for memory; 0.1 of it is the limit.")], "50m": QUIET,
+    Case("MemoryPressure", "a fifth of the time", _read("host_pressure_waiting_seconds_total", growing((10, 5), (30, 8), (20, 0)), resource="memory") | _read("host_pressure_waiting_seconds_total", growing((60, 50)), resource="cpu"), {
+        "10m": QUIET, "21m30s": QUIET, "24m": [Fires("In 13.33% of the time something waited for memory; 0.1 of it is the limit.")], "50m": QUIET,
     }),
     Case("OomKill", "one", _read("host_oom_kills_total", growing((5, 0), (1, 1), (30, 0))), {
         "5m": QUIET, "17m": [Fires("The kernel killed 1 processes for want of memory in 15 minutes.")], "22m": QUIET,
     }),
     Case("CpuSteal", "an eighth", _read("host_cpu_seconds_total", growing((10, 10), (30, 15), (20, 0)), mode="steal") | _read("host_cpu_seconds_total", growing((10, 110), (30, 105), (20, 120)), mode="idle"), {
-        "10m": QUIET, "19m": QUIET, "30m": [Fires("12.5% of this machine's processor time goes to its neighbours; 0.1 of it is the limit.")], "50m": QUIET,
+        "10m": QUIET, "21m30s": QUIET, "24m": [Fires("12.5% of this machine's processor time goes to its neighbours; 0.1 of it is the limit.")], "50m": QUIET,
     }),
     Case("ClockSkew", "behind", _read("host_clock_skew_seconds", by_minute((5, -25), (5, -40), (5, 0))), {
         "4m": QUIET, "6m30s": QUIET, "7m": [Fires("This machine's clock and that of Postgres are 40s apart; 30 s is the limit.")], "10m": QUIET,
@@ -296,6 +305,19 @@ HOST = [
 
 _blind = "Nothing is known about the promise {} any more; its figures were there within 3 days and 0 of them are left."
 
+PAGING = [objective.name for objective in load_objectives() if "page" in objective.alerts]
+
+
+def _blinded(slo: str) -> Fires:
+    return Fires(_blind.format(slo), {"slo": slo})
+
+
+def _promises(ledger: str, count: str) -> dict[str, str]:
+    """The figures of every promise that pages."""
+    names = {"slo:total:ledger5m": ledger, "slo:total:count5m": count}
+    return {f'{name}{{slo="{slo}",service="x"}}': values for slo in PAGING for name, values in names.items()}
+
+
 WATCH = [
     Case("SloBlind", "its figures disappear", {
         'slo:total:ledger5m{slo="delivery",service="bots"}': by_minute((10, 5), (40, None)),
@@ -304,7 +326,16 @@ WATCH = [
         'slo:total:count5m{slo="promptness",service="bots",bot="a"}': by_minute((50, 0)),
         'slo:total:count5m{slo="canary",service="platform"}': by_minute((50, 0)),
     }, {"12m": QUIET, "23m": QUIET, "25m": [Fires(_blind.format("delivery"), {"slo": "delivery"})], "36m": QUIET}),
-    Case("SloBlind", "it was never there", {'slo:total:count5m{slo="canary",service="platform"}': by_minute((50, 0))}, {"40m": QUIET}),
+    Case("SloBlind", "each of them", _promises(by_minute((10, 5), (40, None)), by_minute((10, 5), (40, None))), {"19m": QUIET, "26m": [_blinded(slo) for slo in PAGING]}),
+    Case("SloBlind", "none was ever there, but others", {
+        'slo:total:ledger5m{slo="other",service="platform"}': by_minute((50, 0)), 'slo:total:count5m{slo="another",service="platform"}': by_minute((50, 0)),
+    }, {"40m": QUIET}),
+    Case("SloBlind", "others are there", _promises(by_minute((10, 5), (40, None)), by_minute((10, 5), (40, None))) | {'slo:total:count5m{slo="other",service="platform"}': by_minute((50, 0))}, {
+        "26m": [_blinded(slo) for slo in PAGING],
+    }),
+    Case("SloBlind", "for days", _promises(by_minute((24, 5), (120, None)), by_minute((24, 5), (120, None))), {
+        "20h": QUIET, "60h": [_blinded(slo) for slo in PAGING], "90h": [_blinded(slo) for slo in PAGING], "100h": QUIET,
+    }, "1h", "1h"),
     Case("LabelOverflow", "for a while", {
         'botstead_label_overflow_total{job="api",instance="api-a",metric="bot_messages_total"}': growing((10, 0), (15, 1), (40, 0)),
         'botstead_label_overflow_total{job="api",instance="api-a",metric="cache_requests_total"}': growing((65, 0)),

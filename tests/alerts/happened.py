@@ -68,8 +68,9 @@ def _durations(events: Events, base: Mapping[str, str]) -> Iterator[Kind]:
     count, bucket = f"{events.histogram}_count", f"{events.histogram}_bucket"
     le = ("le", repr(float(events.within or 0)))
     labels = base or _unlike(events)
-    yield Kind("good", ((count, _pairs(labels)), (bucket, (*_pairs(labels), le))))
-    yield Kind("bad", ((count, _pairs(labels)),))
+    any_time = (bucket, (*_pairs(labels), ("le", "+Inf")))
+    yield Kind("good", ((count, _pairs(labels)), any_time, (bucket, (*_pairs(labels), le))))
+    yield Kind("bad", ((count, _pairs(labels)), any_time))
     for label, values in events.of.items():
         for value in _others(events.histogram or "", label, values)[:1]:
             yield Kind("neutral", ((count, _pairs({**labels, label: value})),))

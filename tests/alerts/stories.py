@@ -12,12 +12,16 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from botstead.operate.objectives.model import Objective, Tier, Tiers
+from botstead.operate.objectives.model import Objective, Tier, Tiers, seconds
 from tests.alerts.happened import OTHER, VICTIM, Kind, Minutes, firing, kinds, lasting, sparse
 from tests.alerts.series import MINUTE, counter, selector
 
 LIVE, LEDGER = "30s", "5m"
 """The paces of the two groups."""
+STRANGE = (
+    *(f"slo:{what}:{of}" for what in ("bad", "total") for of in ("ledger5m", "count5m", "count30d")),
+    "slo:allowed:ratio",
+)
 NOISE = 600.0
 """Events a minute that do not count: ten times those that do."""
 
@@ -36,6 +40,8 @@ class Story(NamedTuple):
     """Verdicts whose series are not there at all."""
     noise: str = ""
     """`neutral` to add events that do not count."""
+    figures: tuple[str, ...] = ()
+    """Windows whose counts are looked at when it ends: `5m`, `30d`; `allowed` and `left` for the two ratios."""
 
 
 def live_stories(objective: Objective, tiers: Tiers) -> Iterator[Story]:
@@ -50,8 +56,14 @@ def live_stories(objective: Objective, tiers: Tiers) -> Iterator[Story]:
     well, broken = lasting(hour, 0.0), lasting(long + 8, 1.0)
     blip = lasting(ceil(half), half / ceil(half))
     usual, *others = [kind for kind in kinds(objective) if kind.verdict == "bad"]
-    yield Story("healthy, with half the bad events that are allowed", lasting(100, budget / 2), usual)
+    windows = ("5m", "30m", "1h", "allowed")
+    yield Story("healthy, with half the bad events that are allowed", lasting(100, budget / 2), usual, figures=windows)
     yield Story("outage, then recovery", well + broken + lasting(15, 0.0), usual, must="fast", resolves=True)
+    half_again = well + broken + lasting(15, limit / 2)
+    yield Story("outage, then half of what a page needs", half_again, usual, must="fast", resolves=True)
+    if 1.6 * limit < 1:
+        goes_on = well + broken + lasting(15, 1.6 * limit)
+        yield Story("outage, then rather more than a page needs", goes_on, usual, must="fast")
     for other in others:
         yield Story(f"outage by {other.grows[-1]}", well + broken, other, must="fast")
     yield Story("outage among many events that do not count", well + broken, usual, must="fast", noise="neutral")
@@ -64,7 +76,8 @@ def live_stories(objective: Objective, tiers: Tiers) -> Iterator[Story]:
         "outage at low traffic, and its end", sparse(30) + sparse(70, bad=True) + sparse(20), usual, must="fast", resolves=True
     )
     yield Story("no data", lasting(30, 0.0), usual, silent=("good", "bad", "neutral"))
-    yield Story("no bad event yet, nor a series for one", lasting(30, 0.0), usual, silent=("bad",))
+    nothing = Story("no bad event yet, nor a series for one", lasting(80, 0.0), usual, silent=("bad",))
+    yield nothing._replace(figures=windows)
 
 
 def ledger_stories(objective: Objective, tiers: Tiers) -> Iterator[Story]:
@@ -72,17 +85,20 @@ def ledger_stories(objective: Objective, tiers: Tiers) -> Iterator[Story]:
     budget = float(objective.budget)
     usual = next(kind for kind in kinds(objective) if kind.verdict == "bad")
     hours = 60
-    yield Story("a day as promised", lasting(24 * hours, budget / 2), usual)
+    windows = ("2h", "6h", "1d", "3d", "30d", "left")
+    yield Story("a day as promised", lasting(24 * hours, budget / 2), usual, figures=windows)
+    yield Story("no bad event yet, nor a series for one", lasting(3 * hours, 0.0), usual, silent=("bad",), figures=windows)
+    yield Story("nothing happens", lasting(hours, 0.0, rate=0.0), usual, figures=("left",))
     shares = {"medium": (10, 6, 6), "slow": (4, 24, 21), "creep": (1.6, 24, 54)}
     for name, (times, before, during) in shares.items():
         tier = _tier(objective, tiers, name)
         if tier is not None:
             story = lasting(before * hours, 0.0) + lasting(during * hours, min(0.85, times * budget))
             resolves = name != "creep"
-            after = {"medium": 1, "slow": 3, "creep": 7}[name]
-            yield Story(
-                f"{times:g} times too many failures", story + lasting(after * hours, 0.0), usual, must=name, resolves=resolves
-            )
+            after = {"medium": 2, "slow": 3, "creep": 7}[name]
+            half = min(0.45, float(tier.factor(tiers.period)) * budget / 2)
+            story += lasting(after * hours, half)
+            yield Story(f"{times:g} times too many failures", story, usual, must=name, resolves=resolves)
     if _tier(objective, tiers, "slow") is not None:
         yield Story("an outage of hours", lasting(6 * hours, 0.0) + lasting(20 * hours, 1.0), usual, must="slow")
 
@@ -135,7 +151,37 @@ def _test(
         "interval": MINUTE,
         "input_series": _input(objective, story, own),
         "alert_rule_test": tests,
+        "promql_expr_test": list(_figures(objective, story, budget, _recorded(objective, tiers))),
     }
+
+
+def _figures(objective: Objective, story: Story, budget: float, recorded: set[str]) -> Iterator[dict[str, Any]]:
+    """What is recorded when a story ends, as questions that are answered by 1."""
+    mine = ",".join([f'slo="{objective.name}"', *(f'{label}="{VICTIM}"' for label in objective.by)])
+    end = len(story.minutes.good)
+    for figure in (figure for figure in story.figures if figure in recorded):
+        for series, expected in _expected(story.minutes, figure, budget):
+            near = f"abs({series}{{{mine}}} - {expected:.8f}) <= bool {max(0.03 * abs(expected), 1e-8):.8f}"
+            yield {"expr": f"max({near})", "eval_time": f"{end}m", "exp_samples": [{"labels": "{}", "value": 1}]}
+
+
+def _recorded(objective: Objective, tiers: Tiers) -> set[str]:
+    watching = tiers.of(objective, pages=objective.own is not None)
+    return {"5m", "1h", tiers.period, "allowed", "left", *(window for tier in watching for window in (tier.long, tier.short))}
+
+
+def _expected(minutes: Minutes, figure: str, budget: float) -> Iterator[tuple[str, float]]:
+    end = len(minutes.good)
+    good, bad = sum(minutes.good), sum(minutes.bad)
+    if figure == "allowed":
+        yield "slo:allowed:ratio", budget
+    elif figure == "left":
+        yield "slo:budget_left:ratio", 1 - bad / (budget * (good + bad)) if good + bad else 1.0
+    else:
+        window = seconds(figure) // 60
+        bad, good = (minutes.count(what, end, window) for what in (minutes.bad, minutes.good))
+        yield f"slo:bad:count{figure}", bad
+        yield f"slo:total:count{figure}", good + bad
 
 
 def _verdict(story: Story, tier: Tier, tiers: Tiers, *, budget: float, minute: int, blur: int) -> bool | None:
@@ -184,6 +230,9 @@ def _input(objective: Objective, story: Story, own: Own | None) -> list[dict[str
             others = dict.fromkeys(objective.by, OTHER)
             _grow(found, kind, others, [60.0 if kind == good else 0.0] * length)
     series = [{"series": name, "values": counter(values)} for name, values in found.items()]
+    # Another promise's figures, which none of these rules may read.
+    stranger = {"slo": "another", "service": objective.service, **victims}
+    series += [{"series": selector(name, stranger), "values": f"7x{length}"} for name in STRANGE]
     if own is not None and objective.own is not None:
         series.append({"series": selector(objective.own.target, victims), "values": f"{own.target}x{length}"})
         series.append({"series": selector(objective.own.pages, victims), "values": f"{int(own.pages)}x{length}"})

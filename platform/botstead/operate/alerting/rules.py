@@ -187,5 +187,11 @@ def _rule(rule: Rule, pretty: Callable[[str], str]) -> list[str]:
     for name, values in (("labels", rule.labels), ("annotations", rule.annotations)):
         if values:
             lines.append(f"        {name}:")
-            lines += [f"          {key}: {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+            lines += [f"          {key}: {_quoted(value)}" for key, value in values.items()]
     return lines
+
+
+def _quoted(text: str) -> str:
+    """Return a text as YAML's double quotes hold it; what cannot be seen, such as a line separator, is escaped."""
+    plain = json.dumps(text, ensure_ascii=False)
+    return "".join(letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in plain)
