@@ -74,6 +74,9 @@ def _durations(events: Events, base: Mapping[str, str]) -> Iterator[Kind]:
     for label, values in events.of.items():
         for value in _others(events.histogram or "", label, values)[:1]:
             yield Kind("neutral", ((count, _pairs({**labels, label: value})),))
+    for label, values in events.without.items():
+        if label not in OPEN:
+            yield Kind("neutral", ((count, _pairs({**labels, label: values[0]})),))
 
 
 def _unlike(events: Events) -> dict[str, str]:

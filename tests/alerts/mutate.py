@@ -28,6 +28,10 @@ EXPLAINED = {
     "slo:bad:count5m: below zero": "Counts of one histogram are read at one time, so their difference is never below 0; the clamp is for "
     "a process that dies between two lines of a scrape, which promtool cannot play.",
     "slo:bad:count1h: below zero": "As for 5m.",
+    "slo:bad:count30m: below zero": "As for 5m.",
+    "slo:bad:count30d: a day less": "Stories last days, not a month: promtool would need minutes for each.",
+    "slo:total:count30d: a day less": "As for the bad ones.",
+    "slo:budget_left:ratio: all values": "The other side of the division names the promise, and only equal labels are divided.",
     "slo:bad:ledger5m: below zero": "As for 5m.",
 }
 """Survivors that change nothing which a rule can be seen to do, and why."""
