@@ -19,6 +19,7 @@ from tests.acceptance.appliance.conftest import ROLES, get
 from tests.servers import answers, wait_until
 
 CHUNKED = b"POST %s HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+LARGE_CHUNK = b"%x\r\n%b\r\n" % (400_000, bytes(400_000))
 
 
 class Site:
@@ -125,6 +126,23 @@ def test_a_body_in_chunks_is_taken(site):
     assert site.notes[-1] == "POST /hooks/chunks 5"
 
 
+def test_a_large_body_in_chunks_is_not_kept_whole_and_arrives_whole(site):
+    answer, _ = said(site.port, CHUNKED % b"/hooks/large" + LARGE_CHUNK + b"0\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert site.notes[-1] == "POST /hooks/large 400000"
+
+
+def test_a_large_body_in_chunks_that_breaks_is_the_clients_fault(site):
+    answer, seconds = said(site.port, CHUNKED % b"/hooks/broken" + LARGE_CHUNK + b"-1\r\n")
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert seconds < 3
+
+
+def test_a_large_delivery_that_broke_under_way_is_sent_again_whole(site):
+    assert get(site.port, "/hooks/large/crash", method="POST", body=b"x" * 900_000)[0] == 200
+    assert [note for note in site.notes if "large/crash" in note] == ["POST /hooks/large/crash 900000"] * 2
+
+
 def test_what_stands_behind_a_body_with_two_lengths_is_no_request(site):
     hidden = b"POST /hooks/hidden HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
     both = CHUNKED.replace(b"\r\n\r\n", b"\r\nContent-Length: %d\r\n\r\n")
@@ -146,6 +164,9 @@ def test_a_client_that_takes_too_long_is_hung_up_on(tmp_path):
             assert answer.startswith(b"HTTP/1.1 499")
             assert seconds < 3
         assert not any("POST" in note for note in site.notes)
+        answer, seconds = said(site.port, CHUNKED % b"/hooks/x" + LARGE_CHUNK + b"9\r\nabc")  # the API has some of it by then
+        assert answer.startswith((b"HTTP/1.1 400", b"HTTP/1.1 499"))
+        assert seconds < 3
         with events:  # which takes longer than a request may
             assert [line for line in events if line != b"\n"] == [b"data: 0\n", b"data: 1\n", b"data: 2\n"]
     finally:

@@ -14,6 +14,11 @@ from botstead.processes.embedded.folder import write_whole
 MAX_HEADER_BYTES = 32_768
 READ_SECONDS = 15
 """Seconds that a client has for a whole request."""
+CHUNKED_BUFFER = 262_144
+"""Bytes kept of a body in chunks before it is sent on. Such a body is not sent again, so it need not be kept whole; and one that
+does not say how long it is, kept to the limit, would cost more than 2 MB, as a buffer in Go doubles."""
+MEMORY = "64MiB"
+"""The heap from which on Go collects often, rather than letting it double (https://pkg.go.dev/runtime#hdr-Environment_Variables)."""
 CHUNKED = {"header": {"Transfer-Encoding": ["*"]}}
 """Requests whose body comes in chunks; Caddy asks the request, not its headers, where this one is gone by then."""
 REPEATABLE = ({"method": ["GET", "HEAD"]}, {"method": ["POST"], "path": ["/hooks/*"]})
@@ -29,8 +34,11 @@ CODES = {
 CLOSING = ("400", "413")
 """Answers after which the connection is of no use: what would come next is the rest of a body."""
 MESSAGE = "{http.error.message}"
-UNREADABLE = f"{MESSAGE}.matches('chunk|trailer|malformed MIME header|header line too long|bare LF|bare CR')"
-"""What Go says of a body that it cannot read (net/http/internal/chunked.go). Caddy takes it for a failure of the API."""
+UNREADABLE = (
+    f"{MESSAGE}.matches('chunk|trailer|malformed MIME header|header line too long|bare LF|bare CR|^read tcp .*: i/o timeout$')"
+)
+"""What Go says of a body that it cannot read (net/http/internal/chunked.go), or that took too long. Caddy takes it for a failure
+of the API, from which nothing is read with a deadline."""
 
 
 class Site(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +84,13 @@ def prepare(data: Path, site: Site) -> Program:
         role="edge",
         instance="edge",
         command=(str(wheels.caddy()), "run", "--config", str(settings)),
-        environment={"PATH": "/usr/bin:/bin", "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)},
+        environment={
+            "PATH": "/usr/bin:/bin",
+            "HOME": str(folder),
+            "XDG_DATA_HOME": str(folder),
+            "XDG_CONFIG_HOME": str(folder),
+            "GOMEMLIMIT": MEMORY,
+        },
         folder=folder,
         ready=probes.http(site.metrics_port, "/metrics"),
         stop_seconds=10.0,
@@ -143,7 +157,7 @@ def _edge(site: Site) -> dict[str, Any]:
                 "terminal": True,
             },
             {"handle": [{"handler": "request_body", "max_size": site.body_limit}]},
-            {"match": [{"path": ["/chat/*/events"]}], "handle": [_proxy(site, stream=True)], "terminal": True},
+            {"match": [{"path": ["/chat/*/events"]}, CHUNKED], "handle": [_proxy(site, stream=True)], "terminal": True},
             {"handle": [_proxy(site, stream=False)]},
         ],
         "errors": {"routes": _errors()},
@@ -170,8 +184,9 @@ def _proxy(site: Site, *, stream: bool) -> dict[str, Any]:
         },
         # Active only: with passive checks one hostile client could put every API process out of use.
         "health_checks": {"active": {"uri": "/health/ready", "interval": "1s", "timeout": "1s"}},
-        # Whole bodies before anything is sent on: a slow sender holds the edge, never the API; and a retry has the body.
-        "request_buffers": site.body_limit,
+        # Whole bodies before anything is sent on: a slow sender holds the edge, never the API; and a retry has the body. With
+        # less than a whole one Caddy would repeat a request without it.
+        "request_buffers": min(CHUNKED_BUFFER, site.body_limit) if stream else site.body_limit,
         # A client's word on who it is counts for nothing; Caddy sets X-Forwarded-For anew.
         "headers": {"request": {"delete": ["Forwarded", "X-Real-IP"]}},
     }
