@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.acceptance.prove.plays import holds
 
 
@@ -11,7 +9,6 @@ def test_a_delivery_that_means_nothing_is_refused_at_little_cost():
     holds("E22")
 
 
-@pytest.mark.xfail(strict=True, reason="the edge keeps the first MB of each body in chunks: it grew by 135 MB, not by 64")
 def test_what_is_too_large_is_refused_early_and_costs_no_memory():
     holds("E23")
 

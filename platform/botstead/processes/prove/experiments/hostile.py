@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from botstead.processes.prove.slot import Slot
     from botstead.processes.prove.stage import Stage
 
-TOGETHER = 50
+TOGETHER = 120
 LISTEN_SECONDS = 1.5
 OURS = ("Host", "no Host")
 """Tricks with Host are refused by the edge alone: to the API a Host means nothing (platform/README.md, Decisions)."""
