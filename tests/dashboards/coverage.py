@@ -84,7 +84,7 @@ async def _choices(watched: Watched, board: Board) -> dict[str, dict[str, str]]:
     return {"all": dict.fromkeys(one, ".+"), "one": one}
 
 
-PREFERRED = ("chain", "telegram", "worker-a", "delivery_bot", "/v1/bots")
+PREFERRED = ("chain", "weather", "telegram", "worker-a", "delivery_bot", "/v1/bots")
 """What has a bit of everything."""
 
 

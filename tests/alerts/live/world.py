@@ -282,7 +282,8 @@ class _Served:
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
         self._context = open_meteo()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread.start()
         self.double = self._run(self._context.__aenter__())
 
     def _run(self, work: Coroutine[object, object, T]) -> T:
@@ -291,6 +292,8 @@ class _Served:
     def close(self) -> None:
         self._run(self._context.__aexit__(None, None, None))
         self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(10)
+        self._loop.close()
 
 
 def tied(*command: str) -> list[str]:
