@@ -184,8 +184,8 @@ def _proxy(site: Site, *, stream: bool) -> dict[str, Any]:
         },
         # Active only: with passive checks one hostile client could put every API process out of use.
         "health_checks": {"active": {"uri": "/health/ready", "interval": "1s", "timeout": "1s"}},
-        # Whole bodies before anything is sent on: a slow sender holds the edge, never the API; and a retry has the body. With
-        # less than a whole one Caddy would repeat a request without it.
+        # Whole bodies before anything is sent on: a slow sender holds the edge, not the API; and a retry has the body. With
+        # less than a whole one Caddy would repeat a request without it. Of bodies in chunks the first part only: see the README.
         "request_buffers": min(CHUNKED_BUFFER, site.body_limit) if stream else site.body_limit,
         # A client's word on who it is counts for nothing; Caddy sets X-Forwarded-For anew.
         "headers": {"request": {"delete": ["Forwarded", "X-Real-IP"]}},
