@@ -79,15 +79,17 @@ def test_a_client_cannot_say_who_it_is(site):
 
 def test_bodies_have_a_limit(site):
     assert get(site.port, "/hooks/x", method="POST", body=b"x" * 1_048_576)[0] == 200
-    status, _, body = get(site.port, "/hooks/x", method="POST", body=b"x" * 1_048_577)
-    assert (status, body) == (413, '{"type":"about:blank","title":"Content Too Large","status":413,"code":"too_large"}')
+    answer, _ = said(site.port, b"POST /hooks/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n" + bytes(1_048_577))
+    assert answer.startswith(b"HTTP/1.1 413")
+    assert answer.endswith(b'{"type":"about:blank","title":"Content Too Large","status":413,"code":"too_large"}')
 
 
 def said(port, sent):
     """What the edge says to raw bytes until it hangs up, and how many seconds that took."""
     began, answer = time.monotonic(), b""
     with socket.create_connection(("127.0.0.1", port), timeout=5) as client, contextlib.suppress(ConnectionResetError):
-        client.sendall(sent)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):  # it may hang up before all is sent
+            client.sendall(sent)
         while more := client.recv(65_536):
             answer += more
     return answer, time.monotonic() - began
