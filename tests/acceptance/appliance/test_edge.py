@@ -125,13 +125,13 @@ def test_chunks_that_are_none_are_the_clients_fault(site, path, chunks):
 def test_a_body_in_chunks_is_taken(site):
     answer, _ = said(site.port, CHUNKED % b"/hooks/chunks" + b"3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200")
-    assert site.notes[-1] == "POST /hooks/chunks 5"
+    assert "POST /hooks/chunks 5" in site.notes
 
 
 def test_a_large_body_in_chunks_is_not_kept_whole_and_arrives_whole(site):
     answer, _ = said(site.port, CHUNKED % b"/hooks/large" + LARGE_CHUNK + b"0\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 200")
-    assert site.notes[-1] == "POST /hooks/large 400000"
+    assert "POST /hooks/large 400000" in site.notes
 
 
 def test_a_large_body_in_chunks_that_breaks_is_the_clients_fault(site):
