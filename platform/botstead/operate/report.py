@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from botstead.core.clock import Clock, SystemClock
+from botstead.core.ports import Limits
 from botstead.operate.objectives.facts import REPEATED, RETRIED, UNDERSTOOD
 from botstead.operate.objectives.standing import Standing, Standings
 from botstead.store.ledger import BotPromise, LedgerRows, Sum
@@ -19,8 +20,8 @@ from botstead.store.performance import Performance, PerformanceRows
 from botstead.store.records import BotRecord
 
 DELIVERY, PROMPTNESS, ACKNOWLEDGED = "delivery_bot", "promptness", "ingress_ack"
-USUAL_PROMISE = 5.0
-"""Seconds that a bot promises without a `bot.toml`, as in `core.ports.Limits`."""
+USUAL_PROMISE = Limits().promise
+"""Seconds that a bot promises without a `bot.toml`."""
 
 
 class Share(msgspec.Struct, frozen=True):

@@ -7,7 +7,6 @@ dashboards. Limits that are durations, ranges and waits follow the time scale of
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from fractions import Fraction
 from pathlib import Path
 from string import Template
 from typing import Annotated, Literal
@@ -155,4 +154,4 @@ def _value(limit: Limit, time: Time) -> str:
 
 
 def _words(limit: Limit, time: Time) -> str:
-    return spoken(time.length(limit)) if isinstance(limit, str) else number(Fraction(str(limit)))
+    return spoken(time.length(limit)) if isinstance(limit, str) else number(limit)

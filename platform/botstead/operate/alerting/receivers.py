@@ -174,29 +174,40 @@ class Email(_Receiver, frozen=True, kw_only=True, tag="email", rename={"sender":
         return {**address, **account, **password, "headers": {"Subject": message.title}, "html": "", "text": message.text}
 
 
-class Webhook(_Receiver, frozen=True, kw_only=True, tag="webhook"):
-    """Any program that takes Alertmanager's JSON.
+class _Posted(_Receiver, frozen=True, kw_only=True):
+    """Somebody who gets Alertmanager's own JSON.
 
     Args:
-        url: its address, where that is no secret.
-        url_file: file with its address.
-        token_file: file with a token that is sent as `Authorization: Bearer`.
+        url: where to POST, where that is no secret.
+        url_file: file with that address.
     """
 
     url: Url | None = None
     url_file: str = ""
-    token_file: str = ""
     key = "webhook_configs"
 
     def __post_init__(self) -> None:
         """Refuse two addresses, and none."""
         if bool(self.url) == bool(self.url_file):
-            raise ValueError("a webhook has either url or url_file")
+            raise ValueError(f"a {self.__struct_config__.tag} has either url or url_file")
 
     def entry(self, message: Message, secret: Secrets) -> dict[str, Any]:  # noqa: ARG002  # JSON has no text of ours
         """Return its entry."""
-        address = {"url": self.url} if self.url else secret("url", self.url_file)
-        return {**address, **_bearer(self.token_file)}
+        return {"url": self.url} if self.url else secret("url", self.url_file)
+
+
+class Webhook(_Posted, frozen=True, kw_only=True, tag="webhook"):
+    """Any program that takes Alertmanager's JSON.
+
+    Args:
+        token_file: file with a token that is sent as `Authorization: Bearer`.
+    """
+
+    token_file: str = ""
+
+    def entry(self, message: Message, secret: Secrets) -> dict[str, Any]:
+        """Return its entry."""
+        return {**super().entry(message, secret), **_bearer(self.token_file)}
 
 
 class Ntfy(_Receiver, frozen=True, kw_only=True, tag="ntfy"):
@@ -218,26 +229,11 @@ class Ntfy(_Receiver, frozen=True, kw_only=True, tag="ntfy"):
         return {"url": f"{self.url}?template=alertmanager", **_bearer(self.token_file)}
 
 
-class Heartbeat(_Receiver, frozen=True, kw_only=True, tag="heartbeat"):
+class Heartbeat(_Posted, frozen=True, kw_only=True, tag="heartbeat"):
     """Somebody outside who says so when nothing comes any more: a service for dead man's switches, or another appliance.
 
-    Args:
-        url: where to POST once a minute, where that is no secret.
-        url_file: file with that address.
+    It is told once a minute.
     """
-
-    url: Url | None = None
-    url_file: str = ""
-    key = "webhook_configs"
-
-    def __post_init__(self) -> None:
-        """Refuse two addresses, and none."""
-        if bool(self.url) == bool(self.url_file):
-            raise ValueError("a heartbeat has either url or url_file")
-
-    def entry(self, message: Message, secret: Secrets) -> dict[str, Any]:  # noqa: ARG002  # only that it comes counts
-        """Return its entry."""
-        return {"url": self.url} if self.url else secret("url", self.url_file)
 
 
 Receiver = Telegram | Slack | Discord | Email | Webhook | Ntfy | Heartbeat

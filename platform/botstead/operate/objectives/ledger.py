@@ -116,8 +116,7 @@ class Reader:
                 continue
             change, source.seen = value - source.seen, value
             for series, bad, total in source.counts:
-                before = found.get(series, (0, 0))
-                found[series] = (before[0] + bad * change, before[1] + total * change)
+                _add(found, series, bad * change, total * change)
         return found
 
     def _all(self) -> Iterator[Source]:
@@ -256,5 +255,9 @@ class Moment:
             changes: bad and all events of each series.
         """
         for series, (bad, total) in changes.items():
-            before = self.counts.get(series, (0, 0))
-            self.counts[series] = (before[0] + bad, before[1] + total)
+            _add(self.counts, series, bad, total)
+
+
+def _add(counts: dict[Series, tuple[int, int]], series: Series, bad: int, total: int) -> None:
+    before = counts.get(series, (0, 0))
+    counts[series] = (before[0] + bad, before[1] + total)

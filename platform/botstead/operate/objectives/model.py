@@ -29,7 +29,7 @@ Duration = Annotated[str, msgspec.Meta(pattern=r"\A[1-9][0-9]{0,5}[smhd]\Z")]
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
 MOST = Fraction(9, 10)
-"""The highest share of bad events that a tier asks for."""
+"""The highest share of bad events that a tier asks for: with a lax target it could be more than all."""
 OBJECTIVES = "objectives.yml"
 TIERS = "tiers.yml"
 
@@ -41,6 +41,15 @@ def seconds(duration: str) -> int:
         duration: `5m`, `6h`, `30d`.
     """
     return int(duration[:-1]) * _SECONDS[duration[-1]]
+
+
+def allowed_ratio(target: float) -> Fraction:
+    """Return the ratio of events that may be bad, exactly: 1/200 for a target of 99.5.
+
+    Args:
+        target: percent of events that are good.
+    """
+    return 1 - Fraction(str(target)) / 100
 
 
 class Matcher(msgspec.Struct, frozen=True):
@@ -239,8 +248,8 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @property
     def budget(self) -> Fraction:
-        """The ratio of events that may be bad, exactly: 1/200 for a target of 99.5."""
-        return 1 - Fraction(str(self.target)) / 100
+        """The ratio of events that may be bad; see `allowed_ratio`."""
+        return allowed_ratio(self.target)
 
     @property
     def alert(self) -> str:

@@ -19,7 +19,7 @@ from fractions import Fraction
 import msgspec
 
 from botstead.operate.alerting.rules import Group, Links, Rule, Time, number, spoken, written
-from botstead.operate.objectives.model import Objective, Term, Tier, Tiers, seconds
+from botstead.operate.objectives.model import MOST, Objective, Term, Tier, Tiers, seconds
 
 STEP = "5m"
 """A step of the ledger."""
@@ -27,9 +27,6 @@ EVERY = "30s"
 """How often short windows and the alerts of pages are looked at."""
 SHORT = "1h"
 """Windows up to this one are counted from the counters, longer ones from the ledger."""
-
-MOST = Fraction(9, 10)
-"""The highest share of bad events that an alert asks for: with a lax target a tier could ask for more than all."""
 
 BAD, TOTAL = "slo:bad", "slo:total"
 ALLOWED = "slo:allowed:ratio"
@@ -152,7 +149,7 @@ class _Rules:
         why = f"{number(factor)} = {number(tier.spends)} % of {self._period} in {tier.long}"
         if self._objective.own is not None:
             return f"clamp_max({number(factor)} * {ALLOWED}{self._mine()}, {number(MOST)})", why
-        limit = min(factor * self._objective.budget, MOST)
+        limit = tier.limit(self._objective.budget, self._period)
         return number(limit), f"{number(limit)} = {number(factor)} x {number(self._objective.budget)}; {why}"
 
     def _annotations(self, tier: Tier) -> dict[str, str]:

@@ -13,7 +13,7 @@ from botstead.core.clock import Clock, SystemClock
 from botstead.core.errors import NotFound
 from botstead.operate.objectives.budget import Budget, Burn, Count, budget_of
 from botstead.operate.objectives.explain import explain
-from botstead.operate.objectives.model import Objective, Tiers, seconds
+from botstead.operate.objectives.model import Objective, Tiers, allowed_ratio, seconds
 from botstead.store.ledger import BotPromise, Sum
 
 Status = Literal["idle", "kept", "burning", "broken"]
@@ -174,7 +174,7 @@ class Standings:
         own = promises.get(labels.get("bot", "")) if objective.own else None
         target = own.target if own and own.target is not None else objective.target
         watching = self._tiers.of(objective, pages=own is not None and own.critical)
-        ratio = 1 - Fraction(str(target)) / 100
+        ratio = allowed_ratio(target)
         budget = budget_of(ratio, counts, tiers=self._tiers, watching=watching, age=age)
         last = budget.firing or budget.burns[-1]
         return Standing(
