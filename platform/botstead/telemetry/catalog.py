@@ -28,6 +28,9 @@ VITALS: Final = Vitals(METRICS.registry)
 
 register = METRICS.register
 
+_HTTP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Buckets of OpenTelemetry's `http.server.request.duration` and `http.client.request.duration`."""
+
 API: Final = ("api",)
 WORKER: Final = ("worker",)
 SCHEDULER: Final = ("scheduler",)
@@ -114,7 +117,7 @@ REJECTED: Final = METRICS.counter(
 HTTP_DURATION: Final = METRICS.histogram(
     "http_server_request_duration_seconds",
     "How long requests took, probes and deliveries of channels apart; of an event stream, until it began.",
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+    buckets=_HTTP_SECONDS,
     roles=API,
     max_sets=80,
     http_route=OPEN,
@@ -138,7 +141,7 @@ INTEGRATION_REQUESTS: Final = METRICS.counter(
 INTEGRATION_DURATION: Final = METRICS.histogram(
     "integration_request_duration_seconds",
     "How long outside services took to answer.",
-    buckets=(0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+    buckets=_HTTP_SECONDS,
     roles=WORKER,
     max_sets=24,
     integration=OPEN,

@@ -122,6 +122,19 @@ class Journey(msgspec.Struct, frozen=True, kw_only=True):
     parked: Parked | None = None
     seen: float = 0.0
 
+    @property
+    def began(self) -> float:
+        """When it arrived, as far as that is known."""
+        return self.acked if self.arrived is None else self.arrived
+
+    def ended(self, run: RunNoted) -> float:
+        """Return when a run ended; of one of which only the beginning is known, when its first answer was kept.
+
+        Args:
+            run: one of its runs.
+        """
+        return max(run.began, self.said_after(run) or 0.0) if run.ended is None else run.ended
+
     def said_after(self, run: RunNoted) -> float | None:
         """Return when the first answer of a run was kept; None when it gave none.
 

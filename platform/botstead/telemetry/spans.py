@@ -78,7 +78,7 @@ class _Tree:
     def __init__(self, journey: Journey, trace: uuid.UUID) -> None:
         self._journey = journey
         self._trace = trace
-        self._began = journey.arrived if journey.arrived is not None else journey.acked
+        self._began = journey.began
         self._id = span_id(trace, journey.message)
 
     def root(self, below: list[Span]) -> Span:
@@ -116,7 +116,7 @@ class _Tree:
         for number, run in enumerate(journey.runs):
             yield self._stage("retry" if number else "queue", end, run.began, number)
             said = journey.said_after(run)
-            end = run.ended if run.ended is not None else max(run.began, said or 0.0)
+            end = journey.ended(run)
             yield from self._run(run, end)
             if said is not None and run.ended is not None:
                 yield self._stage("commit", end, said, number)

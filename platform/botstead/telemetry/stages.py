@@ -65,13 +65,13 @@ def stages(journey: Journey, *, reply: int | None = None) -> list[Stage]:
         journey: the road. What still goes on ends when it was read.
         reply: only up to the sending of this answer, without that of others.
     """
-    road = _Road(journey.arrived if journey.arrived is not None else journey.acked)
+    road = _Road(journey.began)
     if journey.arrived is not None:
         road.until(journey.acked, name="ack")
     for number, part in _in_order(journey):
         if isinstance(part, RunNoted):
             road.until(part.began, name="retry" if number else "queue")
-            _handled(road, part, journey.said_after(part))
+            _handled(road, part, journey)
         elif reply in (None, part.id):
             _sent(road, part, journey.seen)
             if reply is not None:
@@ -103,9 +103,9 @@ class _Road:
         self.end = ended
 
 
-def _handled(road: _Road, run: RunNoted, said: float | None) -> None:
-    ended = run.ended if run.ended is not None else max(run.began, said or 0.0)
-    road.until(ended, name="handle", attempt=run.attempt, outcome=run.error)
+def _handled(road: _Road, run: RunNoted, journey: Journey) -> None:
+    said = journey.said_after(run)
+    road.until(journey.ended(run), name="handle", attempt=run.attempt, outcome=run.error)
     road.parts += _calls(run)
     if run.ended is not None and said is not None:
         road.until(said, name="commit")

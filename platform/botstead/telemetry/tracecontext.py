@@ -59,6 +59,16 @@ def parse(header: bytes | str | None) -> TraceContext | None:
     return TraceContext(uuid.UUID(hex=found["trace"]), found["parent"], bool(int(found["flags"], 16) & _SAMPLED))
 
 
+def passed_on(header: bytes | str | None) -> str:
+    """Return a caller's header as it is kept with a message, or "" when it gave none, or something else.
+
+    Args:
+        header: its value.
+    """
+    caller = parse(header)
+    return write(caller.trace, caller.parent, sampled=caller.sampled) if caller else ""
+
+
 def write(trace: uuid.UUID, span: str, *, sampled: bool) -> str:
     """Write the header for somebody we call.
 

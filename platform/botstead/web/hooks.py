@@ -133,12 +133,8 @@ async def _take(deps: HookDeps, account: Account | None, delivery: Delivery) -> 
 
 def _with_context(events: tuple[Event, ...], delivery: Delivery) -> tuple[Event, ...]:
     """Let the messages of a verified delivery belong to the trace of whoever sent it, if they named one."""
-    header = delivery.header(TRACEPARENT)
-    caller = tracecontext.parse(header) if header is not None else None
-    if caller is None:
-        return events
-    kept = tracecontext.write(caller.trace, caller.parent, sampled=caller.sampled)
-    return tuple(msgspec.structs.replace(found, traceparent=kept) for found in events)
+    caller = tracecontext.passed_on(delivery.header(TRACEPARENT))
+    return tuple(msgspec.structs.replace(found, traceparent=caller) for found in events) if caller else events
 
 
 async def _body(scope: HTTPScope, receive: Receive, limit: int) -> bytes:

@@ -83,8 +83,7 @@ def dedup_key(request: Request[Any, Any, Any]) -> str:
 def caller_of(request: Request[Any, Any, Any]) -> str:
     """Return the caller's W3C trace context, or "" when it gave none or something else: a trace is never worth an error."""
     given = request.headers.getall(tracecontext.HEADER, [])
-    caller = tracecontext.parse(given[0]) if len(given) == 1 else None
-    return tracecontext.write(caller.trace, caller.parent, sampled=caller.sampled) if caller else ""
+    return tracecontext.passed_on(given[0]) if len(given) == 1 else ""
 
 
 @get("/v1/conversations", operation_id="listConversations", opt=needs("messages:read"), tags=TAGS, summary="List conversations")
