@@ -14,7 +14,7 @@ import msgspec
 
 from botstead.core.errors import NotFound
 from botstead.store import queries
-from botstead.store.journeys import Journeys, find
+from botstead.store.journeys import ANSWERS_WITHIN, Journeys, find
 from botstead.store.journeys import read as journeys_of
 from botstead.store.postgres import Postgres
 from botstead.store.search import Search, index_closed
@@ -38,8 +38,6 @@ SPANS = (2_000, 18_000, 100_000)
 """Ids looked at, span after span, for the conversations of one page."""
 ABOVE = (5_000, 20_000, 50_000)
 """Ids above the page that are read with each span, to know many of those that have a newer message."""
-ANSWERS_WITHIN = 2_000
-"""Rows of a conversation looked at to find the answers to a message."""
 _SQL = queries.load("history")
 
 

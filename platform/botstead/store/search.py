@@ -8,7 +8,8 @@ when it is closed, which replaces its chunks. Only the newest ids, which nothing
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import asyncpg
@@ -114,8 +115,7 @@ async def index_closed(postgres: Postgres) -> list[str]:
         present = await covers(connection)
         goal = {cover.name: cover for cover in wanted(newest=newest, parts=parts)}
         have = {cover.name for cover in present if cover.valid}
-        await connection.execute(_SQL["patience"])
-        try:
+        async with patiently(connection):
             for cover in present:
                 if not cover.valid:
                     await _execute(connection, "drop", cover)
@@ -125,10 +125,22 @@ async def index_closed(postgres: Postgres) -> list[str]:
             for cover in present:
                 if cover.valid and cover.name not in goal:
                     await _execute(connection, "drop", cover)
-        finally:
-            if not connection.is_closed():
-                await connection.execute(_SQL["haste"])
     return [cover.name for cover in built]
+
+
+@asynccontextmanager
+async def patiently(connection: asyncpg.Connection) -> AsyncIterator[None]:
+    """Let statements take the minutes that an index takes, on a connection that goes back to its pool afterwards.
+
+    Args:
+        connection: from a pool.
+    """
+    await connection.execute(_SQL["patience"])
+    try:
+        yield
+    finally:
+        if not connection.is_closed():
+            await connection.execute(_SQL["haste"])
 
 
 async def _execute(connection: asyncpg.Connection, statement: str, cover: Cover) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from botstead.store.postgres import Postgres
 from botstead.store.queries import load
-from botstead.store.search import CLOSED_AFTER, INDEX_SECONDS, PART_ROWS
+from botstead.store.search import CLOSED_AFTER, INDEX_SECONDS, PART_ROWS, patiently
 
 SQL = load("hops")
 SEARCH = load("search")
@@ -28,13 +28,9 @@ async def index_traces(postgres: Postgres) -> list[str]:
         present = {row["name"]: row["valid"] for row in await connection.fetch(SQL["trace_indexes"])}
         closed = sorted(part for part in parts if (part + 1) * PART_ROWS <= newest - CLOSED_AFTER)
         lacking = [(part, f"message_{part}_trace") for part in closed if not present.get(f"message_{part}_trace")]
-        await connection.execute(SEARCH["patience"])
-        try:
+        async with patiently(connection):
             for part, name in lacking:
                 if name in present:  # it was not built to its end
                     await connection.execute(SEARCH["drop"].format(name=name), timeout=INDEX_SECONDS)
                 await connection.execute(SQL["index_trace"].format(name=name, part=part), timeout=INDEX_SECONDS)
-        finally:
-            if not connection.is_closed():
-                await connection.execute(SEARCH["haste"])
     return [name for _, name in lacking]
