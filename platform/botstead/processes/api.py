@@ -103,14 +103,15 @@ class Api:
             wake=foundation.wake,
             draining=self._draining,
         )
+        standings = objectives.standings(foundation.postgres)
         app = create_app(
             AppDeps(
                 registry=foundation.registry,
                 keys=foundation.keys,
                 history=History(foundation.postgres),
                 letters=Letters(foundation.postgres, partition_of),
-                standings=objectives.standings(foundation.postgres),
-                reports=objectives.reports(foundation.postgres),
+                standings=standings,
+                reports=objectives.reports(foundation.postgres, standings),
                 kinds=kinds(),
                 egress=foundation.egress,
                 probes=self._probes,

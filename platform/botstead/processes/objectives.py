@@ -54,13 +54,11 @@ def standings(postgres: Postgres) -> Standings:
     return Standings(LedgerRows(postgres), load_objectives(), load_tiers())
 
 
-def reports(postgres: Postgres) -> Reports:
+def reports(postgres: Postgres, standings: Standings) -> Reports:
     """Build what tells how bots do.
 
     Args:
         postgres: where messages and the ledger are.
-
-    Raises:
-        ConfigurationError: `objectives.yml` or `tiers.yml` is wrong; the message names the line.
+        standings: tells how promises stand.
     """
-    return Reports(PerformanceRows(postgres), LedgerRows(postgres), standings(postgres))
+    return Reports(PerformanceRows(postgres), LedgerRows(postgres), standings)

@@ -75,13 +75,14 @@ async def served(dsn: str, *, started: bool = True, **changes: Any):
         for topic in ("directory", "inbox"):
             wake.subscribe(topic, lambda _message, topic=topic: hints.append(topic))
         inbox = Inbox(ingest, wake, resolve=lambda _channel, _external: None, backlog_limit=100_000)
+        standings = objectives.standings(postgres)
         usual = {
             "registry": Registry(postgres, Sealer(ring)),
             "keys": Keys(postgres, ring.pepper),
             "history": History(postgres),
             "letters": Letters(postgres, partition_of),
-            "standings": objectives.standings(postgres),
-            "reports": objectives.reports(postgres),
+            "standings": standings,
+            "reports": objectives.reports(postgres, standings),
             "kinds": kinds(),
             "egress": egress,
             "probes": Probes({"postgres": postgres.ping}, version="1"),

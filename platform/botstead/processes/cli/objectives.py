@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 import click
 
-from botstead.operate.objectives.explain import span
+from botstead.operate.objectives.explain import percent, span
 from botstead.processes.cli.client import Client, address, with_api
 from botstead.processes.cli.output import Output
 
@@ -87,7 +88,4 @@ def _labels(standing: Mapping[str, Any]) -> str:
 
 
 def _percent(ratio: float) -> str:
-    """Write a share so that what is not whole never looks whole."""
-    rounded = f"{ratio * 100:.2f}"
-    exact = rounded if float(rounded) != 100 or ratio == 1 else f"{ratio * 100:.5f}"
-    return f"{exact.rstrip('0').rstrip('.')} %"
+    return percent(Fraction(str(ratio)))
