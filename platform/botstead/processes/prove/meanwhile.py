@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from botstead.processes.prove.slot import Slot
 
 
 @asynccontextmanager
@@ -22,3 +25,22 @@ async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
+
+
+@asynccontextmanager
+async def memory(slot: Slot, *, every: float) -> AsyncIterator[list[float]]:
+    """Look at the memory of a process while the block runs, in MB; the first look is from before.
+
+    Args:
+        slot: the process.
+        every: seconds between two looks.
+    """
+    sizes = [slot.memory()]
+
+    async def look() -> None:
+        while True:
+            await asyncio.sleep(every)
+            sizes.append(slot.memory())
+
+    async with meanwhile(look()):
+        yield sizes

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from botstead.processes.prove import deliveries, smuggling
@@ -13,12 +12,11 @@ from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.experiments.edge import Visitors
 from botstead.processes.prove.installation import BODY_LIMIT, installation
 from botstead.processes.prove.malformed import malformed
-from botstead.processes.prove.meanwhile import meanwhile
+from botstead.processes.prove.meanwhile import memory
 from botstead.processes.prove.rawhttp import Heard, request, say
 
 if TYPE_CHECKING:
     from botstead.processes.prove.installation import Installation
-    from botstead.processes.prove.slot import Slot
     from botstead.processes.prove.stage import Stage
 
 TOGETHER = 120
@@ -154,7 +152,7 @@ async def oversized(stage: Stage) -> None:
         await say(running.edge_port, deliveries.message(hook, 1, 1, "warm"))
         attacks = dict(_oversized(hook.path))
         for door, slot in {"edge": running.edge, "api": running.slots["api-a"]}.items():
-            async with _growth(slot) as sizes:
+            async with memory(slot, every=LOOK_EVERY) as sizes:
                 for name, asked in attacks.items():
                     stage.note(f"{many} at once: {name} at the {door}", kind="fault")
                     heard = await asyncio.gather(*(say(slot.port, asked, seconds=15) for _ in range(many)))
@@ -185,17 +183,3 @@ def _oversized(path: str) -> Iterator[tuple[str, bytes]]:
     yield "declared a byte too many", head + b"Content-Length: %d\r\n\r\n{" % (BODY_LIMIT + 1)
     yield "longer than it says", head + b"Content-Length: 2\r\n\r\n" + bytes(100_000)
     yield "compressed", request("POST", path, headers=[("Content-Encoding", "gzip")], body=bytes(1_000))
-
-
-@asynccontextmanager
-async def _growth(slot: Slot) -> AsyncIterator[list[float]]:
-    """Look at the memory of a process all the time, in MB; the first one is from before."""
-    sizes = [slot.memory()]
-
-    async def look() -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY)
-            sizes.append(slot.memory())
-
-    async with meanwhile(look()):
-        yield sizes

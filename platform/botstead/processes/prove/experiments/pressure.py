@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from botstead.processes.prove.asking import Asking, asking
@@ -13,7 +11,7 @@ from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.installation import installation
 from botstead.processes.prove.judge import CHAIN, judge
 from botstead.processes.prove.load import Load
-from botstead.processes.prove.meanwhile import meanwhile
+from botstead.processes.prove.meanwhile import memory
 
 if TYPE_CHECKING:
     from botstead.processes.prove.installation import Installation
@@ -52,7 +50,7 @@ async def pressed(stage: Stage) -> None:
         load = Load(stage, running, updates=limit * 20 + int(soak * 2_000), conversations=CONVERSATIONS)
         pace = stage.folder / PACE
         pace.write_text("0")
-        async with asking(running, load) as asked, _memory(api) as sizes, asyncio.TaskGroup() as group:
+        async with asking(running, load) as asked, memory(api, every=LOOK_EVERY) as sizes, asyncio.TaskGroup() as group:
             await asyncio.sleep(3 * LOOK_EVERY)
             before = max(sizes)
             await worker.end()
@@ -97,17 +95,3 @@ async def _soak(running: Installation, load: Load, worker: Slot, seconds: float,
     stage.at_least("P6", "handled meanwhile", handled, 1.0, unit="/s")
     stage.at_least("P6", "delivered where nothing is refused, by what was handled", speed / max(1.0, handled), OFFERED, unit="x")
     stage.none("P6", "restarts of the worker", ["it ended"] * (worker.starts - 2))
-
-
-@asynccontextmanager
-async def _memory(slot: Slot) -> AsyncIterator[list[float]]:
-    """Look at the memory of a process all the time, in MB."""
-    sizes = [slot.memory()]
-
-    async def look() -> None:
-        while True:
-            await asyncio.sleep(LOOK_EVERY)
-            sizes.append(slot.memory())
-
-    async with meanwhile(look()):
-        yield sizes
