@@ -28,7 +28,7 @@ ASKS = 4
 """A provider is asked at each n-th look."""
 TURN = 1.0
 PATIENCE = 12.0
-"""Seconds that a provider may take; each call has its own, shorter deadline."""
+"""Seconds that a provider may take to answer how a channel is; each call has its own, shorter deadline."""
 ASKED_AT_ONCE = 8
 RECENT = 900.0
 """Seconds within which deliveries turned away count."""

@@ -16,13 +16,12 @@ from botstead.channels.registry import manifests
 from botstead.core.errors import EgressError, Invalid
 from botstead.core.messages import Health
 from botstead.core.ports import Account, ChannelKind
+from botstead.operate.channels import PATIENCE
 from botstead.store.records import PREVIOUS, Change, ChannelRecord
 from botstead.web.auth import needs
 from botstead.web.deps import AppDeps, Deps
 from botstead.web.paging import USUAL, Before, Internal, Limit, Line, Page, checked, page
 
-PATIENCE = 12.0
-"""Seconds that a provider may take to answer how a channel is; each call has its own, shorter deadline."""
 TAGS = ["Channels"]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]{0,62}\Z")]
 SecretText = Annotated[str, msgspec.Meta(min_length=1, max_length=4_000, pattern=r"^[^\x00]*\Z")]
