@@ -65,7 +65,7 @@ class Batcher(Generic[T, R]):
             group.create_task(self._flush_all(), name="flush")
 
     async def _give_up(self) -> None:
-        """Let go of those who have waited too long. One loop for all is a hundredth of the cost of a timer each."""
+        """Let go of those who have waited too long: one loop for all, and no timer a message."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(GIVE_UP_EVERY)
