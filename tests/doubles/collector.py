@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -140,26 +139,3 @@ async def collector(port: int = 0) -> AsyncIterator[Collector]:
         yield double
     finally:
         await runner.cleanup()
-
-
-@contextmanager
-def collector_beside() -> Iterator[Collector]:
-    """Run a collector in a thread, for tests that start processes."""
-    loop, ready, end = asyncio.new_event_loop(), threading.Event(), asyncio.Event()
-    found: list[Collector] = []
-
-    async def serve() -> None:
-        async with collector() as double:
-            found.append(double)
-            ready.set()
-            await end.wait()
-
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), name="collector", daemon=True)
-    thread.start()
-    assert ready.wait(5)
-    try:
-        yield found[0]
-    finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join(5)
-        loop.close()

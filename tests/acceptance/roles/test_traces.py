@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.request
 import uuid
-from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -20,7 +17,8 @@ from standardwebhooks.webhooks import Webhook
 
 from botstead.telemetry.tracecontext import span_id
 from tests.acceptance.roles.test_one_process import ready
-from tests.doubles.collector import collector_beside
+from tests.doubles.beside import beside
+from tests.doubles.collector import collector
 from tests.doubles.webhook_receiver import receiver
 from tests.servers import free_port, wait_until
 
@@ -42,29 +40,6 @@ async def answer(message: Message, http: Http) -> str:
     await http.post("http://127.0.0.1:{port}/replies?q=" + message.text, message.text.encode())
     return message.text
 '''
-
-
-@contextmanager
-def receiver_beside(secret: str):
-    """Run a webhook receiver in a thread."""
-    found, begun, end = [], threading.Event(), asyncio.Event()
-
-    async def serve() -> None:
-        async with receiver(secret) as double:
-            found.append(double)
-            begun.set()
-            await end.wait()
-
-    loop = asyncio.new_event_loop()
-    thread = threading.Thread(target=lambda: loop.run_until_complete(serve()), daemon=True)
-    thread.start()
-    assert begun.wait(5)
-    try:
-        yield found[0]
-    finally:
-        loop.call_soon_threadsafe(end.set)
-        thread.join(5)
-        loop.close()
 
 
 class Installation:
@@ -108,7 +83,7 @@ def installation(postgres_dsn, tmp_path):
     """Start one with a collector and a receiver; yields all three, and the channel's id and secret."""
     secret = "whsec_" + "Y2FuYXJ5LXNlY3JldC1vZi10aGUtaG9va3M="
     api, metrics = free_port(), free_port()
-    with collector_beside() as collector, receiver_beside(secret) as double:
+    with beside(collector()) as taken, beside(receiver(secret)) as double:
         (tmp_path / "headers").write_text(f"x-key: {HEADER}\n")
         folder = tmp_path / "bots" / "shop"
         folder.mkdir(parents=True)
@@ -125,7 +100,7 @@ def installation(postgres_dsn, tmp_path):
             "BOTSTEAD_METRICS_PORT": str(metrics),
             "BOTSTEAD_DRAIN_SECONDS": "0",
             "BOTSTEAD_EGRESS_ALLOW": "127.0.0.1",
-            "BOTSTEAD_OTLP_ENDPOINT": collector.url,
+            "BOTSTEAD_OTLP_ENDPOINT": taken.url,
             "BOTSTEAD_OTLP_HEADERS_FILE": str(tmp_path / "headers"),
             "BOTSTEAD_TRACE_RATIO": "0",
         }
@@ -134,7 +109,7 @@ def installation(postgres_dsn, tmp_path):
         try:
             made = {"kind": "webhook", "settings": {"url": double.url}, "secrets": {"hook_secret": secret}}
             channel = running.ask("POST", "/v1/bots/shop/channels", made)["id"]
-            yield running, collector, double, channel, secret
+            yield running, taken, double, channel, secret
         finally:
             running.process.kill()
             running.process.wait()

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -31,6 +31,7 @@ from botstead.processes.prove.fault import Fault as ProviderFault
 from botstead.processes.prove.replies import Provider
 from botstead.processes.prove.smalldisk import Disk
 from tests.alerts.live.receiver import Receiver
+from tests.doubles.beside import beside
 from tests.doubles.open_meteo import open_meteo
 from tests.servers import wait_until
 
@@ -84,8 +85,8 @@ class World:
         self._quiet = threading.Event()
         self._lock = threading.Lock()
         self._people: threading.Thread | None = None
-        self.weather = _Served()
-        self._mounted = contextlib.ExitStack()
+        self._stack = contextlib.ExitStack()
+        self.weather = self._stack.enter_context(beside(open_meteo()))
         self.disk = self._mount()
         self._write()
         command = (sys.executable, "-m", "botstead.processes.prove.provider", str(provider_port), str(self.provider.log))
@@ -101,8 +102,8 @@ class World:
             )
 
     def _environment(self) -> dict[str, str]:
-        bases = dict.fromkeys(("BOTSTEAD_WEATHER_BASE", "BOTSTEAD_WEATHER_GEOCODING_BASE"), self.weather.double.base)
-        allowed = f"127.0.0.1:{self.provider.port},{urllib.parse.urlsplit(self.weather.double.base).netloc}"
+        bases = dict.fromkeys(("BOTSTEAD_WEATHER_BASE", "BOTSTEAD_WEATHER_GEOCODING_BASE"), self.weather.base)
+        allowed = f"127.0.0.1:{self.provider.port},{urllib.parse.urlsplit(self.weather.base).netloc}"
         return {**os.environ, **SETTINGS, **bases, "BOTSTEAD_EGRESS_ALLOW": allowed}
 
     def _mount(self) -> Disk | None:
@@ -110,7 +111,7 @@ class World:
         if smalldisk.missing():
             return None
         try:
-            return self._mounted.enter_context(smalldisk.disk(self.data, megabytes=DISK_MB))
+            return self._stack.enter_context(smalldisk.disk(self.data, megabytes=DISK_MB))
         except OSError:
             return None
 
@@ -272,28 +273,7 @@ class World:
         with suppress(OSError):
             shutil.copytree(self.data / "logs", self.folder / "logs")  # the disk that they are on is about to go
         self.receiver.close()
-        self.weather.close()
-        self._mounted.close()
-
-
-class _Served:
-    """The double of the weather service, in a thread."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._context = open_meteo()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self.double = self._run(self._context.__aenter__())
-
-    def _run(self, work: Coroutine[object, object, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
-
-    def close(self) -> None:
-        self._run(self._context.__aexit__(None, None, None))
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+        self._stack.close()
 
 
 def tied(*command: str) -> list[str]:
