@@ -177,6 +177,13 @@ MUTATIONS = (
         (Edit("runtime/signatures.py", "TOLERANCE: Final = 300.0", "TOLERANCE: Final = 3e9"),),
     ),
     Mutation(
+        "edge-tries-once",
+        "P12",
+        "E15",
+        "the edge does not try another process when one is gone",
+        (Edit("processes/embedded/edge.py", '"try_duration": "5s"', '"try_duration": "0s"'),),
+    ),
+    Mutation(
         "edge-answers-200",
         "P17",
         "E18",
