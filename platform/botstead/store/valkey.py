@@ -146,14 +146,15 @@ class ValkeyBuckets:
     """Rate limits shared by all workers: the generic cell rate algorithm by Valkey's own clock.
 
     Whoever asks says for how long places are taken as far as it knows, so that a Valkey that was emptied or away goes on where it
-    stopped. A quarter of a second more or less is the network's delay, and does not count.
+    stopped. Where it does know, a quarter of a second more or less is the network's delay, and does not count.
     """
 
     SCRIPT = """
 local time = redis.call('TIME')
 local now = time[1] + time[2] / 1000000
-local taken = math.max(tonumber(redis.call('GET', KEYS[1]) or '0'), now)
-if now + ARGV[3] > taken + 0.25 then taken = now + ARGV[3] end
+local kept = redis.call('GET', KEYS[1])
+local taken = math.max(tonumber(kept or '0'), now)
+if now + ARGV[3] > taken + (kept and 0.25 or 0) then taken = now + ARGV[3] end
 local arrival = taken + ARGV[1]
 redis.call('SET', KEYS[1], string.format('%.6f', arrival), 'PX', math.ceil((arrival - now + ARGV[2]) * 1000) + 1000)
 return string.format('%.6f', arrival - ARGV[1] - ARGV[2] - now)

@@ -36,6 +36,16 @@ def test_an_emptied_valkey_goes_on_where_it_stopped(valkey_url):
     assert asyncio.run(story()) == pytest.approx(4.0, abs=0.001)
 
 
+def test_an_emptied_valkey_forgets_not_even_a_little(valkey_url):
+    async def story():
+        buckets = ValkeyBuckets(valkey_url)
+        wait = await buckets.reserve(f"rate:{uuid.uuid4()}", 0.1, 1.0, 0.2)
+        await buckets.close()
+        return wait
+
+    assert asyncio.run(story()) == pytest.approx(-0.8, abs=0.001)
+
+
 def test_what_differs_by_the_networks_delay_is_not_taken_twice(valkey_url):
     async def story():
         buckets, bucket = ValkeyBuckets(valkey_url), f"rate:{uuid.uuid4()}"
