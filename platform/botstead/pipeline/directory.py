@@ -34,6 +34,8 @@ class Directory:
         self._registry = registry
         self._wake = wake
         self._by_id: dict[int, Account] = {}
+        self.bots: frozenset[int] = frozenset()
+        """Numbers of the bots that have a channel, as of the snapshot."""
         self._by_public_id: dict[str, Account] = {}
         self._moved: dict[tuple[int, str], str] = {}
         self._address: dict[str, str] = {}
@@ -70,6 +72,7 @@ class Directory:
         accounts = await self._registry.accounts()
         addresses = await self._registry.addresses()
         self._by_id = {account.id: account for account in accounts}
+        self.bots = frozenset(account.bot for account in accounts)
         self._by_public_id = {account.public_id: account for account in accounts}
         self._moved = {(row.channel, row.external): row.conversation for row in addresses}
         self._address = {row.conversation: row.external for row in addresses}

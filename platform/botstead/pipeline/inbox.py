@@ -20,6 +20,7 @@ from botstead.core.errors import Unavailable, Unreadable
 from botstead.core.messages import Event, Kind
 from botstead.core.ports import Account, Wake
 from botstead.pipeline.batch import Batcher
+from botstead.pipeline.horizon import Spared
 from botstead.pipeline.partitions import conversation_key, partition_of
 from botstead.runtime.tasks import within
 from botstead.store.postgres import RowRefused
@@ -179,16 +180,18 @@ class Inbox:
         return [[kept.pop((row.channel, row.key), 0) for row in rows] for rows in batch]
 
     async def _watch(self) -> None:
+        look = Spared()
         while True:
             with suppress(Unavailable):  # the commit loop meets the same outage and answers for it
                 async with self._turn:
-                    waiting = await self._ingest.waiting(limit=self._backlog_limit + 1)
+                    with look:
+                        waiting = await self._ingest.waiting(limit=self._backlog_limit + 1)
                 self._full = waiting > self._backlog_limit
                 if waiting > AHEAD:
                     self._level.clear()
                 else:
                     self._level.set()
-            await asyncio.sleep(BACKLOG_EVERY if self._level.is_set() else AHEAD_EVERY)
+            await asyncio.sleep(max(BACKLOG_EVERY if self._level.is_set() else AHEAD_EVERY, look.rest))
 
 
 def _trace(event: Event) -> uuid.UUID:

@@ -23,6 +23,7 @@ from botstead.pipeline.blame import Blame
 from botstead.pipeline.delivery import Delivery
 from botstead.pipeline.directory import Directory
 from botstead.pipeline.governor import Governor, Rate, Shared
+from botstead.pipeline.horizon import Horizon, Spared
 from botstead.pipeline.lanes import MEMORY_LIMIT, Lane, Lanes, heads
 from botstead.pipeline.lease import Lease
 from botstead.pipeline.outbox import Done, Ghost, Outbox, failures
@@ -124,6 +125,7 @@ class Worker:
         self._something = asyncio.Event()
         self._answered = asyncio.Event()
         self._during_read: set[int] = set()
+        self._horizon = Horizon(page=PAGE)
         self._reading = asyncio.Lock()
         self._running = 0
         self._starved = False
@@ -199,6 +201,7 @@ class Worker:
             self._lanes.drop(partitions)
             self._delivery.forget(partitions)
             self._careful -= partitions
+            self._horizon.forget(partitions)
         while self._lanes.busy(partitions):  # noqa: ASYNC110  # milliseconds, when partitions move
             await asyncio.sleep(0.005)
         self._lanes.drop(partitions)
@@ -226,8 +229,11 @@ class Worker:
             self._during_read.clear()
             crowded = self._lanes.full()
             self._starved = bool(crowded)
-            full = [*crowded, *self._unable]
-            rows = await self._reader.read(mine, known=self._lanes.known, page=PAGE, full=full)
+            unable = [bot for bot in self._directory.bots if not self._runs.can(bot)]
+            look = self._horizon.look(mine, self._directory.bots.difference(unable))
+            full = [*crowded, *unable]
+            rows = await self._reader.read(mine, known=self._lanes.known, page=PAGE, full=full, above=look.above(crowded))
+            self._horizon.looked(look, rows, crowded=crowded)
             fresh = [
                 row
                 for row in rows
@@ -244,10 +250,6 @@ class Worker:
         self._careful -= mine
         if len(rows) >= PAGE:
             self._something.set()
-
-    @property
-    def _unable(self) -> list[int]:
-        return [bot for bot in {account.bot for account in self._directory.accounts()} if not self._runs.can(bot)]
 
     async def _add(self, rows: list[Pending]) -> None:
         cold: dict[str, Lane] = {}
@@ -382,14 +384,16 @@ class Worker:
         row.wait = failure.wait
 
     async def _sweep_loop(self) -> None:
+        sweep = Spared()
         while True:
-            await asyncio.sleep(SWEEP_EVERY)
+            await asyncio.sleep(max(SWEEP_EVERY, sweep.rest))
             measures.show_active(self._lanes, {account.bot: account.bot_name for account in self._directory.accounts()})
             if self._draining or not self._ownership.mine:
                 continue
             with suppress(Unavailable):
                 async with self._reading:
-                    rows = await self._reader.overlooked(self._ownership.mine, known=self._lanes.sends, limit=SWEEP_LIMIT)
+                    with sweep:
+                        rows = await self._reader.overlooked(self._ownership.mine, known=self._lanes.sends, limit=SWEEP_LIMIT)
                     self._delivery.load([row for row in rows if row.partition in self._ownership.mine])
 
     def _crashed(self, name: str, error: BaseException) -> None:

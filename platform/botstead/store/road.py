@@ -61,6 +61,16 @@ class Pending(msgspec.Struct, kw_only=True):
     """In memory only: when it first failed, by the monotonic clock; 0 when it has not."""
 
 
+class Above(NamedTuple):
+    """Which part of the inbox to look at: what some bots have above an id, or with 0 and no bots all of it."""
+
+    floor: int
+    bots: Collection[int]
+
+
+EVERYTHING = Above(0, ())
+
+
 class Unsent(msgspec.Struct, kw_only=True):
     """A message waiting to be sent. Times are seconds."""
 
@@ -227,7 +237,13 @@ class Reader:
         self._held = Held(dsn, application=f"{application} read")
 
     async def read(
-        self, partitions: Collection[int], *, known: Collection[int], page: int, full: Collection[int]
+        self,
+        partitions: Collection[int],
+        *,
+        known: Collection[int],
+        page: int,
+        full: Collection[int],
+        above: Above = EVERYTHING,
     ) -> list[Pending]:
         """Read pending messages.
 
@@ -236,8 +252,9 @@ class Reader:
             known: ids already in memory.
             page: rows for each partition and bot.
             full: bots that may take no more.
+            above: where to begin. With a floor, its bots count, and `full` does not.
         """
-        rows = await self._held.fetch(SQL["read"], list(partitions), list(known), page, list(full))
+        rows = await self._held.fetch(SQL["read"], list(partitions), list(known), page, list(full), above.floor, list(above.bots))
         return [Pending(**row) for row in rows]
 
     async def states(self, conversations: Collection[tuple[int, str]]) -> list[State]:

@@ -10,7 +10,7 @@ import pytest
 
 from botstead.store.road import SQL, Reader
 
-READ = (list(range(64)), [], 100, [])
+READ = (list(range(64)), [], 100, [], 0, [])
 UNSENT = (list(range(64)),)
 
 

@@ -18,7 +18,7 @@ PARTITIONS = list(range(64))
 ONE = ([1], [1], [1])
 NONE = [[]]
 CASES = {
-    "read": (Reader, (PARTITIONS, [], 100, [])),
+    "read": (Reader, (PARTITIONS, [], 100, [], 0, [])),
     "unsent": (Reader, (PARTITIONS,)),
     "overlooked": (Reader, (PARTITIONS, [], 100)),
     "ghost": (Reader, (1, "1.1")),
@@ -32,7 +32,7 @@ CASES = {
 READS = {"read", "unsent", "overlooked", "ghost", "states"}
 KEYED = {
     # what `read` scans is not one row: it takes its pages in the order of the key
-    "inbox_pkey": r"partition = \w+\.(partition|n)\)($| AND \(bot = \w+\.bot\)($|\)$| AND \(id = d\.id\)))",
+    "inbox_pkey": r"partition = \w+\.(partition|n)\)($| AND \(bot = \w+\.bot\)($|\)$| AND \(id (= d\.id|> .*)\)))",
     "outbox_pkey": r"partition = (\w+\.partition\) AND \(id = \w+\.id\)|ANY \(|\$1|1\)|'1')",
     "conversation_pkey": r"\(bot = \w+\.bot\) AND \(conversation = \w+\.conversation\)",
     "message_pkey": r"\(id (>=|=) ",

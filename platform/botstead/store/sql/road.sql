@@ -28,6 +28,7 @@ SELECT id FROM seen WHERE channel = $1 AND key = $2;
 
 -- name: read
 -- Pending rows of my partitions, each bot its own page in id order; never «id > last seen»: commit order is not id order.
+-- From 0 on for whatever bot has some, or from an id on for those named: pipeline/horizon.py says when.
 SELECT i.partition, i.bot, i.id, i.conversation, i.claims, i.attempts,
     coalesce(extract(epoch FROM i.not_before - clock_timestamp()), 0)::float8 AS wait,
     coalesce(extract(epoch FROM clock_timestamp() - i.first_failed), 0)::float8 AS failing,
@@ -35,14 +36,15 @@ SELECT i.partition, i.bot, i.id, i.conversation, i.claims, i.attempts,
 FROM unnest($1::smallint[]) AS p (n)
 CROSS JOIN LATERAL (
     WITH RECURSIVE b (bot) AS (
-        (SELECT bot FROM inbox WHERE partition = p.n ORDER BY bot LIMIT 1)
+        (SELECT bot FROM inbox WHERE partition = p.n AND $5::bigint = 0 ORDER BY bot LIMIT 1)
         UNION ALL
         SELECT (SELECT x.bot FROM inbox x WHERE x.partition = p.n AND x.bot > b.bot ORDER BY x.bot LIMIT 1) FROM b WHERE b.bot IS NOT NULL
     )
     SELECT bot FROM b WHERE bot IS NOT NULL AND NOT (bot = ANY ($4::integer[]))
+    UNION ALL SELECT bot FROM unnest($6::integer[]) AS named (bot)
 ) b
 CROSS JOIN LATERAL (
-    SELECT * FROM inbox x WHERE x.partition = p.n AND x.bot = b.bot AND NOT (x.id = ANY ($2::bigint[])) ORDER BY x.id LIMIT $3
+    SELECT * FROM inbox x WHERE x.partition = p.n AND x.bot = b.bot AND x.id > $5 AND NOT (x.id = ANY ($2::bigint[])) ORDER BY x.id LIMIT $3
 ) i
 CROSS JOIN LATERAL (SELECT * FROM message x WHERE x.id >= i.id AND x.id <= i.id ORDER BY x.id LIMIT 1) m
 ORDER BY i.id;
