@@ -86,6 +86,19 @@ def test_after_a_dear_look_only_what_is_newer_is_looked_at_until_its_rest_is_ove
     assert horizon.look({0}, {1}).above(()) is EVERYTHING
 
 
+def test_an_id_is_a_floor_only_when_older_ones_have_had_time_to_commit():
+    clock = Clock()
+    horizon = Horizon(page=PAGE, clock=clock)
+    whole_look(horizon, clock, [pending(7, 0, 1)])
+    assert horizon.look({0}, {1}).floor == 0
+    clock.now += LAG * 0.9
+    whole_look(horizon, clock, [pending(9, 0, 1)], took=DEAR)
+    assert horizon.look({0}, {1}).floor == 0
+    clock.now += LAG * 0.2
+    whole_look(horizon, clock, took=DEAR)
+    assert horizon.look({0}, {1}).floor == 7
+
+
 @pytest.mark.parametrize(("partitions", "bots"), [({0, 1}, {1}), ({0}, {1, 2})])
 def test_what_is_new_here_is_looked_at_whole(partitions, bots):
     clock = Clock()
