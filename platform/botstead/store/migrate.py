@@ -3,7 +3,8 @@
 Migrations are SQL files in `migrations/`, named `<number>_<phase>_<what>.sql`. Phase `pre` runs before new code starts
 and must leave the previous release working (expand); phase `post` runs once every process runs the new release
 (contract). Each runs in one transaction together with its own record, under an advisory lock, so that any number of
-replicas may start it at once. A changed or unknown migration is refused.
+replicas may start it at once. A changed migration is refused, and an unknown one, unless it is a `pre` step of a later
+release: that left this release working, so one can go back to this one (`botstead rollback`).
 """
 
 from __future__ import annotations
@@ -144,17 +145,21 @@ async def _apply_missing(connection: asyncpg.Connection, steps: Sequence[Migrati
     return done
 
 
-async def _applied(connection: asyncpg.Connection) -> dict[int, str]:
-    return {row["number"]: row["digest"] for row in await connection.fetch("SELECT number, digest FROM migration")}
+async def _applied(connection: asyncpg.Connection) -> dict[int, tuple[str, str]]:
+    """Return the number of each applied step, with its phase and digest."""
+    rows = await connection.fetch("SELECT number, phase, digest FROM migration")
+    return {row["number"]: (row["phase"], row["digest"]) for row in rows}
 
 
-def _refuse_strangers(applied: dict[int, str], steps: Sequence[Migration]) -> None:
+def _refuse_strangers(applied: dict[int, tuple[str, str]], steps: Sequence[Migration]) -> None:
     known = {step.number: step.digest for step in steps}
-    newer = sorted(set(applied) - set(known))
+    newest = max(known, default=0)
+    strangers = sorted(set(applied) - set(known))
+    newer = [number for number in strangers if number < newest or applied[number][0] != "pre"]
     if newer:
         raise SchemaMismatch(
             f"The data is of a newer version (step {newer[-1]}). Start that version, or restore an older backup."
         )
-    changed = [number for number, digest in applied.items() if known[number] != digest]
+    changed = [number for number, (_, digest) in applied.items() if number in known and known[number] != digest]
     if changed:
         raise SchemaMismatch(f"Step {changed[0]} was applied with another text. Use the release that wrote this data.")

@@ -122,7 +122,7 @@ def test_migrations_run_once_however_many_start_them(postgres_server):
         assert sum(map(len, done)) == len(migrate.shipped())
         connection = await asyncpg.connect(dsn)
         await migrate.check(connection)
-        await connection.execute("INSERT INTO migration VALUES (9999, 'pre', 'future', 'x')")
+        await connection.execute("INSERT INTO migration VALUES (9999, 'post', 'future', 'x')")
         with pytest.raises(SchemaMismatch, match="newer version"):
             await migrate.check(connection)
         await connection.execute("DELETE FROM migration")
@@ -131,6 +131,20 @@ def test_migrations_run_once_however_many_start_them(postgres_server):
         await connection.close()
         await admin.execute(f"DROP DATABASE {name} WITH (FORCE)")
         await admin.close()
+
+    asyncio.run(story())
+
+
+def test_a_release_starts_on_what_a_later_one_has_only_expanded(postgres_dsn):
+    async def story():
+        connection = await connect(postgres_dsn, application="test")
+        await connection.execute("INSERT INTO migration VALUES (9998, 'pre', 'expanded', 'x')")
+        await migrate.check(connection)
+        assert await migrate.migrate(postgres_dsn) == []
+        await connection.execute("INSERT INTO migration VALUES (0, 'pre', 'of_another_line', 'x')")
+        with pytest.raises(SchemaMismatch, match="newer version"):
+            await migrate.check(connection)
+        await connection.close()
 
     asyncio.run(story())
 
