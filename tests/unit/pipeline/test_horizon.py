@@ -92,10 +92,10 @@ def test_an_id_is_a_floor_only_when_older_ones_have_had_time_to_commit():
     whole_look(horizon, clock, [pending(7, 0, 1)])
     assert horizon.look({0}, {1}).floor == 0
     clock.now += LAG * 0.9
-    whole_look(horizon, clock, [pending(9, 0, 1)], took=DEAR)
+    whole_look(horizon, clock, [pending(9, 0, 1)], took=2 * DEAR)
     assert horizon.look({0}, {1}).floor == 0
     clock.now += LAG * 0.2
-    whole_look(horizon, clock, took=DEAR)
+    whole_look(horizon, clock, took=2 * DEAR)
     assert horizon.look({0}, {1}).floor == 7
 
 
