@@ -6,7 +6,7 @@ import asyncio
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import urlopen
 
@@ -16,6 +16,8 @@ import msgspec
 from botstead.core.errors import BotsteadError, ConfigurationError
 from botstead.core.settings import Settings
 from botstead.processes import environment
+from botstead.processes.checking import MISSING, OK, WRONG, Check
+from botstead.processes.cli import looking
 from botstead.processes.cli.client import Failure, find
 from botstead.processes.cli.output import Output
 from botstead.processes.embedded import distribution
@@ -25,35 +27,40 @@ from botstead.processes.foundation import key_ring_path
 from botstead.runtime import keyring
 from botstead.store import migrate, postgres
 
-OK, MISSING, WRONG = "ok", "missing", "wrong"
 MASK = "•••"
 ASK_SECONDS = 5.0
-
-
-class Check(msgspec.Struct, frozen=True, kw_only=True):
-    """One check. Missing means: not there yet, and that is no fault."""
-
-    check: str
-    status: str
-    detail: str
+COLUMNS = ("check", "status", "detail")
 
 
 @click.command()
 @click.option("--data", type=click.Path(path_type=Path), help="Data folder of the appliance. [.botstead]")
+@click.option("--compose", type=click.Path(path_type=Path, exists=True), help="Folder of an appliance on Docker Compose.")
+@click.option("--facts", type=click.File("rb"), help="Judge what scripts/doctor --gather saw; - is the standard input.")
+@click.option("--quiet", is_flag=True, help="Write only what is wrong.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON, for programs.")
-def doctor(data: Path | None, *, as_json: bool) -> None:
-    """Show the effective settings, secrets masked, and check what they name."""
-    try:
-        settings = environment.effective(environment.variables(), data=data)
-    except ConfigurationError as error:
-        raise click.ClickException(error.message) from error
-    found = [*checks(settings)]
+def doctor(data: Path | None, *, compose: Path | None, facts: BinaryIO | None, quiet: bool, as_json: bool) -> None:
+    """Say what is wrong with an installation, and how to repair it. Ends with 1 when something is."""
     out = Output(as_json=as_json)
-    rows = [msgspec.structs.asdict(check) for check in found]
-    shown = masked(settings)
-    out.record_with_table(shown, rows, ("check", "status", "detail"), whole={"settings": shown, "checks": rows})
+    if compose or facts:
+        found = looking.composed(looking.gathered(compose) if compose else cast("BinaryIO", facts).read())
+        shown: dict[str, Any] = {}
+    else:
+        settings = _settings(data)
+        found, shown = [*checks(settings)], masked(settings)
+    rows = [msgspec.structs.asdict(check) for check in found if not quiet or check.status == WRONG]
+    if shown and not quiet:
+        out.record_with_table(shown, rows, COLUMNS, whole={"settings": shown, "checks": rows})
+    elif rows or as_json:
+        out.table(rows, COLUMNS, empty="")
     if any(check.status == WRONG for check in found):
         raise SystemExit(1)
+
+
+def _settings(data: Path | None) -> Settings:
+    try:
+        return environment.effective(environment.variables(), data=data)
+    except ConfigurationError as error:
+        raise click.ClickException(error.message) from error
 
 
 def masked(settings: Settings) -> dict[str, Any]:
@@ -82,6 +89,9 @@ def checks(settings: Settings) -> Iterator[Check]:
     """Run every check; none stops the others."""
     yield _checked("data folder", lambda: _data_folder(settings.data))
     yield _checked("key ring", lambda: _key_ring(settings))
+    yield _checked("memory", looking.memory)
+    yield _checked("disk", lambda: looking.disk(settings.data))
+    yield _checked("clock", looking.clock)
     yield _checked("database", lambda: _database(settings))
     yield _checked("appliance", lambda: _appliance(settings))
     yield _checked("road", lambda: _road(settings))
