@@ -24,7 +24,8 @@ async def hold_senders(first: bytes, port: int, many: int, patience: float) -> l
         patience: seconds after which we give up.
 
     Returns:
-        Seconds that each connection lasted.
+        Seconds until each was answered or hung up on. (An edge written in Go keeps the connection of a client that still owes it
+        less than 256 KB of a body, answered and idle.)
     """
     return await asyncio.gather(*(_trickle(port, patience, first) for _ in range(many)))
 
@@ -54,7 +55,7 @@ async def hold_readers(port: int, many: int, patience: float) -> list[float]:
 
 
 async def _trickle(port: int, patience: float, first: bytes) -> float:
-    """Send a byte now and then until the server hangs up; returns how long that took."""
+    """Send a byte now and then until the server answers or hangs up; returns how long that took."""
     began = time.monotonic()
     with contextlib.suppress(OSError):
         reader, writer = await asyncio.open_connection(HOST, port)
@@ -73,6 +74,6 @@ async def _drip(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
     while True:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(TRICKLE):
-                if not await reader.read(65_536):
-                    return
+                await reader.read(65_536)
+                return
         writer.write(b"x")
