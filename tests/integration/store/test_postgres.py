@@ -95,9 +95,12 @@ def test_held_connection_comes_back_after_its_backend_is_killed(postgres_dsn):
         held = Held(postgres_dsn, application="test")
         pid = (await held.fetch("SELECT pg_backend_pid() AS pid"))[0]["pid"]
         other = await connect(postgres_dsn, application="killer")
+        asked = asyncio.create_task(held.fetch("SELECT pg_sleep(10)"))
+        while not await other.fetchval("SELECT state = 'active' FROM pg_stat_activity WHERE pid = $1", pid):
+            await asyncio.sleep(0.01)
         await other.execute("SELECT pg_terminate_backend($1)", pid)
         with pytest.raises(Unavailable):
-            await held.fetch("SELECT 1")
+            await asked
         assert (await held.fetch("SELECT 1 AS one"))[0]["one"] == 1
         assert held.generation == 2
         with pytest.raises(VersionConflict):
