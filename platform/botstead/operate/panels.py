@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from urllib.parse import quote
 
 _POSITIVE = 0x7FFF_FFFF
+PROMETHEUS = "prometheus"
+"""Uid of the data source that all boards read."""
+EXPLORED = "now-6h"
+"""From when on a query of an alert is drawn."""
 
 
 def panel_id(board: str, panel: str) -> int:
@@ -31,3 +36,17 @@ def panel_url(board: str, panel: str = "", *, carried: tuple[str, ...] = (), **v
     parts += [f"var-{name}={quote(value, safe='')}" for name, value in variables.items()]
     parts += [f"var-{name}={{{{ $labels.{name} | urlquery }}}}" for name in carried]
     return f"/d/{board}/" + ("?" + "&".join(parts) if parts else "")
+
+
+def explore_url(query: str) -> str:
+    """Return the address at which a query is drawn and can be changed, below Grafana's own.
+
+    See https://grafana.com/docs/grafana/latest/visualizations/explore/get-started-with-explore/ (schema version 1).
+
+    Args:
+        query: PromQL.
+    """
+    source = {"type": "prometheus", "uid": PROMETHEUS}
+    asked = {"refId": "A", "datasource": source, "expr": " ".join(query.split()), "range": True}
+    pane = {"datasource": PROMETHEUS, "queries": [asked], "range": {"from": EXPLORED, "to": "now"}}
+    return f"/explore?schemaVersion=1&orgId=1&panes={quote(json.dumps({'a': pane}, separators=(',', ':')), safe='')}"

@@ -9,7 +9,7 @@ from litestar import Litestar, Response, Router
 from litestar.datastructures import State
 from litestar.di import Provide
 
-from botstead.web import docs, openapi
+from botstead.web import docs, openapi, runbooks
 from botstead.web.api import bots, channels, conversations, keys, letters, messages, objectives, probes
 from botstead.web.auth import PUBLIC, check_scopes, guard, needs
 from botstead.web.deps import AcceptOne, AppDeps
@@ -38,7 +38,7 @@ def create_app(deps: AppDeps) -> Litestar:
     Raises:
         ConfigurationError: a route declares no scope, or has no operation id.
     """
-    ours = [route for module in (*API, probes, openapi, docs) for route in module.ROUTES]
+    ours = [route for module in (*API, probes, openapi, docs, runbooks) for route in module.ROUTES]
     routes = [*ours, *deps.extra, Router("/", route_handlers=list(deps.public), opt=needs(PUBLIC))]
     app = Litestar(
         route_handlers=routes,

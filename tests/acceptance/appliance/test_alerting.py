@@ -49,6 +49,10 @@ def test_everything_is_scraped_and_every_rule_is_loaded(up):
     shipped = sum(text.count("- record:") + text.count("- alert:") for text in rule_files().values())
     assert sum(map(len, loaded.values())) == shipped > 200
     assert not [rule["name"] for rules in loaded.values() for rule in rules if rule["health"] == "err"]
+    runbooks = {rule["annotations"]["runbook_url"] for rules in loaded.values() for rule in rules if rule["type"] == "alerting"}
+    for link in runbooks:  # whoever is alerted can open it
+        with urllib.request.urlopen(link, timeout=5) as page:
+            assert page.read(100).startswith(b"# ")
     assert len(ask(f"{prometheus}/api/v1/alertmanagers")["data"]["activeAlertmanagers"]) == 1
 
     # The road, seen by Prometheus: a person's message and the canary's, told apart; and the readings of what we stand on.

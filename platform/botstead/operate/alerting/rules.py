@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from botstead.operate.objectives.model import seconds
-from botstead.operate.panels import panel_url
+from botstead.operate.panels import explore_url, panel_url
 
 _UNITS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 _WORDS = (("day", 86_400), ("hour", 3600), ("minute", 60), ("second", 1))
@@ -62,7 +62,8 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     Args:
         dashboards: Grafana's address, without a slash at the end.
         runbooks: what stands before a runbook's file name.
-        prometheus: Prometheus' address; by default it fills in its own `--web.external-url`.
+        prometheus: Prometheus' address; by default it fills in its own `--web.external-url`. Empty where a person cannot reach
+            it: queries are then drawn by Grafana.
     """
 
     dashboards: str = "http://localhost:3000"
@@ -79,10 +80,11 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
             panel: the panel there.
             carried: labels that become variables of the board.
         """
+        graph = f"{self.prometheus}/graph?g0.expr={quote(' '.join(query.split()), safe='')}&g0.tab=0"
         return {
             "runbook_url": f"{self.runbooks}{alert}.md",
             "dashboard_url": self.dashboards + panel_url(board, panel, carried=carried),
-            "query_url": f"{self.prometheus}/graph?g0.expr={quote(' '.join(query.split()), safe='')}&g0.tab=0",
+            "query_url": graph if self.prometheus else self.dashboards + explore_url(query),
         }
 
 

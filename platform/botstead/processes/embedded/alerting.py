@@ -14,7 +14,7 @@ from botstead.operate.alerting.files import rule_files
 from botstead.operate.alerting.receivers import load_receivers
 from botstead.operate.alerting.routing import alertmanager as configuration_of
 from botstead.operate.alerting.routing import load_routing
-from botstead.operate.alerting.rules import Time
+from botstead.operate.alerting.rules import Links, Time
 from botstead.processes.embedded import alertmanager, distribution, prometheus
 from botstead.processes.embedded.child import Program
 from botstead.processes.embedded.prometheus import Target
@@ -46,6 +46,7 @@ def prepare(  # noqa: PLR0913  # each by name
     prometheus_port: int,
     alertmanager_port: int,
     time: Time | None = None,
+    links: Links | None = None,
     scrape_seconds: float = prometheus.SCRAPE_SECONDS,
 ) -> Alerting:
     """Write their files and return how they are run.
@@ -56,6 +57,7 @@ def prepare(  # noqa: PLR0913  # each by name
         prometheus_port: loopback port.
         alertmanager_port: loopback port.
         time: scale of rules and routes; 1 when it is None.
+        links: where the links of alerts lead.
         scrape_seconds: between two scrapes.
 
     Raises:
@@ -72,7 +74,7 @@ def prepare(  # noqa: PLR0913  # each by name
         site = prometheus.Site(
             port=prometheus_port,
             targets=tuple(targets),
-            rules=rule_files(time),
+            rules=rule_files(time, links),
             alertmanager=alertmanager_port if teller else 0,
             scrape_seconds=scrape_seconds,
         )

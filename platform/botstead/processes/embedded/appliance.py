@@ -15,6 +15,7 @@ import msgspec
 
 from botstead.core import settings as settings_of
 from botstead.core.settings import Settings
+from botstead.operate.alerting.rules import Links
 from botstead.processes.embedded import alerting, description, edge, folder, postgres, probes, valkey
 from botstead.processes.embedded.child import Child, Program
 from botstead.processes.embedded.description import Description
@@ -177,6 +178,7 @@ class Appliance:
             targets,
             prometheus_port=self._ports.prometheus,
             alertmanager_port=self._ports.alertmanager,
+            links=Links(runbooks=f"{(self._settings.public_url or self.url).rstrip('/')}/runbooks/"),
             scrape_seconds=self._settings.scrape_seconds,
         )
         if self._alerting.programs:

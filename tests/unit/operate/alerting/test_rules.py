@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from fractions import Fraction
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import yaml
@@ -90,3 +92,15 @@ def test_links_lead_to_board_runbook_and_query():
     assert found["dashboard_url"].startswith("https://g.example.org/d/road/?viewPanel=")
     assert found["dashboard_url"].endswith("&var-queue={{ $labels.queue | urlquery }}")
     assert found["query_url"] == "https://p.example.org/graph?g0.expr=max%28%20x%7Ba%3D%22b%22%7D%29&g0.tab=0"
+
+
+@given(st.text(min_size=1))
+def test_where_prometheus_is_not_reached_grafana_draws_the_query(query):
+    links = Links(dashboards="https://g.example.org/grafana", prometheus="")
+    found = links.of("QueueStuck", query=query, board="road", panel="Oldest", carried=())["query_url"]
+    parts = urlsplit(found)
+    assert (parts.netloc, parts.path) == ("g.example.org", "/grafana/explore")
+    pane = json.loads(parse_qs(parts.query)["panes"][0])["a"]
+    assert pane["datasource"] == pane["queries"][0]["datasource"]["uid"] == "prometheus"
+    assert pane["queries"][0]["expr"] == " ".join(query.split())
+    assert "{{" not in found  # Prometheus would take it for a template
