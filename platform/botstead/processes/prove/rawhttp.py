@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 import time
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -16,6 +17,8 @@ from typing import Final
 import msgspec
 
 HOST: Final = "127.0.0.1"
+NAME: Final = "localhost"
+"""What a server is called to whom we speak TLS."""
 BODILESS: Final = (204, 304)
 CHUNK: Final = 65_536
 Headers = Sequence[tuple[str, str]]
@@ -125,7 +128,15 @@ def _chunks(rest: bytes) -> tuple[bytes, bytes] | None:
     return None
 
 
-async def say(port: int, *parts: bytes, answers: int = 1, head: bool = False, seconds: float = 5.0, pause: float = 0.0) -> Heard:
+async def say(  # noqa: PLR0913  # each has a default, and a name at the call
+    port: int,
+    *parts: bytes,
+    answers: int = 1,
+    head: bool = False,
+    seconds: float = 5.0,
+    pause: float = 0.0,
+    tls: ssl.SSLContext | None = None,
+) -> Heard:
     """Say something on a connection of its own, and listen.
 
     Args:
@@ -135,9 +146,10 @@ async def say(port: int, *parts: bytes, answers: int = 1, head: bool = False, se
         head: no response has a body.
         seconds: listen no longer.
         pause: seconds between two parts.
+        tls: speak TLS, to a server that is called `NAME`.
     """
     began = time.monotonic()
-    reader, writer = await asyncio.open_connection(HOST, port)
+    reader, writer = await connect(port, tls)
     sending = asyncio.create_task(_send(writer, parts, pause))
     heard, closed = b"", False
     found: list[Answer] = []
@@ -162,6 +174,19 @@ async def say(port: int, *parts: bytes, answers: int = 1, head: bool = False, se
     return Heard(answers=tuple(found), rest=rest, closed=closed, seconds=time.monotonic() - began)
 
 
+async def connect(port: int, tls: ssl.SSLContext | None = None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Open a connection.
+
+    Args:
+        port: loopback port.
+        tls: speak TLS, to a server that is called `NAME`.
+
+    Raises:
+        OSError: nobody listens, or TLS fails.
+    """
+    return await asyncio.open_connection(HOST, port, ssl=tls, server_hostname=NAME if tls else None)
+
+
 async def _send(writer: asyncio.StreamWriter, parts: Sequence[bytes], pause: float) -> None:
     with contextlib.suppress(ConnectionError):
         for part in parts:
@@ -174,13 +199,14 @@ async def _send(writer: asyncio.StreamWriter, parts: Sequence[bytes], pause: flo
 class Line:
     """One keep-alive connection that is opened again when the server has said that it closes."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext | None = None) -> None:
         """Open nothing yet.
 
         Args:
             port: loopback port.
+            tls: speak TLS, to a server that is called `NAME`.
         """
-        self._port = port
+        self._port, self._tls = port, tls
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def ask(self, asked: bytes, *, seconds: float = 40.0) -> Answer:
@@ -206,7 +232,7 @@ class Line:
 
     async def _ask(self, asked: bytes) -> Answer:
         if self._streams is None:
-            self._streams = await asyncio.open_connection(HOST, self._port)
+            self._streams = await connect(self._port, self._tls)
         reader, writer = self._streams
         writer.write(asked)
         heard = b""

@@ -1,0 +1,1 @@
+"""One suite for the edges: Caddy, HAProxy and nginx, as compose/edge configures them, in front of API processes."""
