@@ -130,7 +130,15 @@ roll() { # SERVICE: replace it, wait until it is healthy, and see that it stays 
         sleep 1
         [[ $(state "$1") == "running healthy" && $(runs "$1") == "$before" ]] || return 1
     done
+    answers "$1" || { say "$1 is healthy for itself, and not for the edge."; return 1; }
     say "$1 is healthy, after $((SECONDS - started)) s."
+}
+
+answers() { # SERVICE: what the edge asks, from where the edge is: on the network, at the public port
+    [[ $1 == api-* ]] || return 0
+    docker compose exec -T worker python -I -S -c '
+import sys, urllib.request
+urllib.request.urlopen(f"http://{sys.argv[1]}:8080/health/ready", timeout=2)' "$1" >>"$journal" 2>&1
 }
 
 runs() { docker inspect -f '{{.RestartCount}} {{.State.StartedAt}}' "$(docker compose ps -aq "$1" | head -1)"; }
