@@ -19,8 +19,10 @@ WRITES = {
     "tempo": ("/var/tempo",),
 }
 """Image to the folders that it declares as volumes, or writes to. Without a mount each container has an anonymous one."""
-MUST_KEEP = {"postgres": ("/var/lib/postgresql",), "caddy": ("/data",), "prometheus": ("/prometheus",)}
-"""Folders of them that must outlive the container: messages; certificates, which are issued five times a week; metrics."""
+MUST_KEEP = {"postgres": ("/var/lib/postgresql",), "prometheus": ("/prometheus",)}
+"""Folders of them that must outlive the container: messages, metrics."""
+CERTIFICATES = "EDGE_DATA"
+"""Variable with the folder in which Caddy keeps certificates; there are new ones five times a week, and then none."""
 ROTATED = ("json-file", "local")
 UNGUARDED = re.compile(r"(?<!\$)\$(?:\{(\w+)\}|(\w+))")
 
@@ -33,6 +35,8 @@ def kept(composed: Composed) -> Iterator[tuple[str, str]]:
             keeps = folder in MUST_KEEP.get(service.short, ())
             if lies in ("", "anonymous") or (keeps and lies != "volume"):
                 yield name, f"{folder} is lost with the container. Mount a named volume there."
+        if service.short == "caddy" and service.covered(service.environment.get(CERTIFICATES) or "/data") != "volume":
+            yield name, "Its certificates are lost with the container. Keep them in a named volume."
         if service.short == "postgres" and any(mount.target == "/var/lib/postgresql/data" for mount in service.volumes):
             yield name, "From 18 on the image refuses a volume at …/data. Mount it at /var/lib/postgresql."
 
