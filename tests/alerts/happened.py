@@ -9,8 +9,8 @@ from typing import NamedTuple
 from botstead.operate.objectives.model import Events, Objective, Tier, Tiers, seconds
 from botstead.telemetry.catalog import METRICS
 
-VICTIM, OTHER = "victim", "bystander"
-"""The value of each `by` label where things go wrong, and where all is well."""
+VICTIM, OTHER, IDLE = "victim", "bystander", "idler"
+"""The value of each `by` label where things go wrong, where all is well, and where nothing happens that counts."""
 
 OPEN = {
     "http_response_status_code": ("2xx", "3xx", "4xx", "5xx"),
@@ -24,7 +24,7 @@ class Kind(NamedTuple):
     """A kind of event: what is it for the promise, and which series grow by one."""
 
     verdict: str
-    """good, bad, or neutral: it does not count."""
+    """good, bad, or neutral: it does not count. Or early: a bucket is read later than its count, and has something in it already."""
     grows: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
 
     def series(self, by: Mapping[str, str]) -> list[tuple[str, dict[str, str]]]:
@@ -35,22 +35,31 @@ class Kind(NamedTuple):
 def kinds(objective: Objective) -> list[Kind]:
     """Every kind of event of an objective; the first of each verdict is the usual one."""
     events = (objective.events,) if isinstance(objective.events, Events) else objective.events
-    return [kind for each in events for kind in _kinds(each)]
+    found = [kind for each in events for kind in _kinds(each)]
+    return [kind for kind in found if kind.verdict != "neutral" or not any(_counts(each, kind) for each in events)]
+
+
+def _counts(events: Events, kind: Kind) -> bool:
+    """Whether one of the sums of a promise takes a kind of event in."""
+    if events.histogram is None:
+        return False
+    (name, pairs), *_ = kind.grows
+    labels = dict(pairs)
+    return (
+        name.removesuffix("_count") == events.histogram
+        and all(labels.get(label) in values for label, values in events.of.items())
+        and not any(labels.get(label) in values for label, values in events.without.items())
+    )
 
 
 def _kinds(events: Events) -> Iterator[Kind]:
     base = {label: values[0] for label, values in events.of.items()}
     if events.histogram is not None:
-        yield from _durations(events, base)
+        yield from _durations(events)
         return
     assert events.metric is not None
     if events.total is not None:
-        total = (events.total.metric, _pairs({label: values[0] for label, values in events.total.of.items()}))
-        yield Kind("good", (total,))
-        yield Kind("bad", (total, (events.metric, ())))
-        for label, values in events.total.of.items():
-            for value in _others(events.total.metric, label, values)[:1]:
-                yield Kind("neutral", ((events.total.metric, _pairs({label: value})),))
+        yield from _late(events)
         return
     [(label, named)] = (events.bad or events.good).items()
     allowed = events.of.get(label) or _closed(events.metric, label)
@@ -64,19 +73,47 @@ def _kinds(events: Events) -> Iterator[Kind]:
         yield Kind("neutral", ((events.metric, _pairs({**base, label: named[0], without: values[0]})),))
 
 
-def _durations(events: Events, base: Mapping[str, str]) -> Iterator[Kind]:
-    count, bucket = f"{events.histogram}_count", f"{events.histogram}_bucket"
-    le = ("le", repr(float(events.within or 0)))
-    labels = base or _unlike(events)
-    any_time = (bucket, (*_pairs(labels), ("le", "+Inf")))
-    yield Kind("good", ((count, _pairs(labels)), any_time, (bucket, (*_pairs(labels), le))))
-    yield Kind("bad", ((count, _pairs(labels)), any_time))
+def _late(events: Events) -> Iterator[Kind]:
+    """Events that one series counts, and another one those of them that are bad."""
+    assert events.total is not None
+    assert events.metric is not None
+    base = {label: values[0] for label, values in events.total.of.items()}
+    total = (events.total.metric, _pairs(base))
+    yield Kind("good", (total,))
+    yield Kind("bad", (total, (events.metric, ())))
+    for label, values in events.total.of.items():
+        for value in _others(events.total.metric, label, values)[:1]:
+            yield Kind("neutral", ((events.total.metric, _pairs({label: value})),))
+    for label, values in events.without.items():
+        left_out = {label: values[0]}
+        yield Kind("neutral", ((events.total.metric, _pairs(base | left_out)), (events.metric, _pairs(left_out))))
+
+
+def _durations(events: Events) -> Iterator[Kind]:
+    for labels in _each_of(events.of) if events.of else [_unlike(events)]:
+        in_time = _timed(events, labels)
+        yield Kind("good", in_time)
+        yield Kind("bad", in_time[:2])
+        yield Kind("early", in_time[2:])
+    base = {label: values[0] for label, values in events.of.items()} or _unlike(events)
     for label, values in events.of.items():
         for value in _others(events.histogram or "", label, values)[:1]:
-            yield Kind("neutral", ((count, _pairs({**labels, label: value})),))
+            yield Kind("neutral", _timed(events, base | {label: value}))
     for label, values in events.without.items():
         if label not in OPEN:
-            yield Kind("neutral", ((count, _pairs({**labels, label: values[0]})),))
+            yield Kind("neutral", _timed(events, base | {label: values[0]}))
+
+
+def _timed(events: Events, labels: Mapping[str, str]) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """The series of a duration: of all, of those that took however long, and of those in time."""
+    count, bucket = f"{events.histogram}_count", f"{events.histogram}_bucket"
+    le = ("le", repr(float(events.within or 0)))
+    return ((count, _pairs(labels)), (bucket, (*_pairs(labels), ("le", "+Inf"))), (bucket, (*_pairs(labels), le)))
+
+
+def _each_of(of: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+    """Each combination of values that count."""
+    return [dict(zip(of, values, strict=True)) for values in product(*of.values())]
 
 
 def _unlike(events: Events) -> dict[str, str]:
@@ -116,6 +153,11 @@ class Minutes(NamedTuple):
 def lasting(minutes: int, share: float, *, rate: float = 60.0) -> Minutes:
     """A while with a share of bad events."""
     return Minutes((rate * (1 - share),) * minutes, (rate * share,) * minutes)
+
+
+def happening(minutes: int, good: Mapping[int, float], bad: Mapping[int, float]) -> Minutes:
+    """A while with so many events in single minutes, and none in the others."""
+    return Minutes(*(tuple(float(what.get(minute, 0)) for minute in range(minutes)) for what in (good, bad)))
 
 
 def sparse(minutes: int, *, every: int = 10, bad: bool = False) -> Minutes:

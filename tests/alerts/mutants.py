@@ -7,18 +7,18 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
-import yaml
+import promql_parser
 
 Rule = dict[str, Any]
 Change = Callable[[Rule], Rule | None]
 
 
 class Mutant(NamedTuple):
-    """A rule file with one fault."""
+    """A rule with one fault."""
 
     name: str
-    group: str
-    text: str
+    original: Rule
+    changed: Rule
 
 
 def edit(pattern: str, new: str | Callable[[re.Match[str]], str], *, count: int = 1) -> Change:
@@ -90,19 +90,30 @@ BURN: dict[str, Change] = {
     "waits 10 minutes": lambda rule: {**rule, "for": "10m"},
     "not there": lambda rule: {**rule, "expr": "vector(0) > 1"},
 }
+_SUM = r"sum(?: by \(\w+\))? ?\( ?increase\( ?[^()]*\) ?\)"
+_LEDGER = r"\[(?:(?P<d>\d+)d)?(?P<h>\d+)h59m\]"
+
+
+def _hours(found: re.Match[str]) -> int:
+    return int(found["d"] or 0) * 24 + int(found["h"]) + 1
+
+
 RECORD: dict[str, Change] = {
     "window three times as long": edit(WINDOW, _scaled(3), count=0),
     "a third of the window": edit(WINDOW, _scaled(-3), count=0),
     "first value forgotten": edit(r'=~"[^|"]+\|', '=~"'),
     "last value forgotten": edit(r'\|[^|"]+"', '"'),
     "all values": edit(r'\w+=~?"[^"]*",?', ""),
-    "the other values": edit(r'=(~?)"', r"!\1\""),
-    "no zero": edit(r" or 0 \* .*$", ""),
-    "only zero": edit(r"^.* or (0 \* )", r"\1"),
+    "the other values": edit(r'(?<=\w)=(~?)"', lambda found: '!~"' if found[1] else '!="'),
+    "what is left out": edit(r'!(=|~)"', lambda found: '="' if found[1] == "=" else '=~"'),
+    "what is left out counts": edit(r'\w+![=~]"[^"]*",?', ""),
+    "no zero": edit(rf" or 0 \* {_SUM}", "", count=0),
+    "only zero": edit(rf"{_SUM} or (0 \* )", r"\1"),
+    "last kind of event forgotten": edit(rf" \+ \( {_SUM}( or 0 \* {_SUM})? \)(?!.* \+ \( sum)", ""),
     "not by label": edit(r"by \((\w+)\) ", "", count=0),
     "mean instead of sum": edit(r"sum_over_time", "avg_over_time"),
-    "ledger of a third": edit(r"\[(?P<n>\d+)h59m\]", lambda found: f"[{max(1, int(found['n']) // 3)}h59m]"),
-    "a day less": edit(r"\[(?P<n>\d+)d23h59m\]", lambda found: f"[{int(found['n']) // 3}d23h59m]"),
+    "three times the ledger": edit(_LEDGER, lambda found: f"[{_hours(found) * 3 - 1}h59m]"),
+    "a third of the ledger": edit(_LEDGER, lambda found: f"[{max(1, _hours(found) // 3) - 1}h59m]"),
     "twice the budget": edit(r"\+ (?P<n>[\d.]+)$", times(2)),
     "own target ignored": edit(r"^1 - max by .* or on \(\w+\) ", ""),
     "default ignored": edit(r" or on \(\w+\) .*$", ""),
@@ -137,30 +148,31 @@ CONDITION: dict[str, Change] = {
 }
 
 
-def objective_mutants(text: str) -> Iterator[Mutant]:
+def objective_mutants(document: Rule) -> Iterator[Mutant]:
     """Every fault in the rules of one objective."""
-    yield from _mutants(text, lambda rule: BURN if "alert" in rule else RECORD)
+    yield from _mutants(document, lambda rule: BURN if "alert" in rule else RECORD)
 
 
-def condition_mutants(text: str) -> Iterator[Mutant]:
+def condition_mutants(document: Rule) -> Iterator[Mutant]:
     """Every fault in the rules of the conditions."""
-    yield from _mutants(text, lambda _: CONDITION)
+    yield from _mutants(document, lambda _: CONDITION)
 
 
-def _mutants(text: str, changes: Callable[[Rule], dict[str, Change]]) -> Iterator[Mutant]:
-    document = yaml.safe_load(text)
-    for group_number, group in enumerate(document["groups"]):
-        for rule_number, rule in enumerate(group["rules"]):
-            for name, change in changes(rule).items():
-                changed = change(copy.deepcopy(rule))
-                if changed is None or changed == rule:
-                    continue
-                mutated = copy.deepcopy(document)
-                mutated["groups"][group_number]["rules"][rule_number] = changed
-                tier = rule.get("labels", {}).get("tier", "")
-                which = rule.get("alert") or rule["record"]
-                slo = rule["labels"].get("slo", "") if which == "SloBlind" else ""
-                full = " ".join(word for word in (which, tier, slo) if word)
-                yield Mutant(
-                    f"{full}: {name}", group["name"], yaml.safe_dump(mutated, sort_keys=False, width=10_000, allow_unicode=True)
-                )
+def _mutants(document: Rule, changes: Callable[[Rule], dict[str, Change]]) -> Iterator[Mutant]:
+    for rule in (rule for group in document["groups"] for rule in group["rules"]):
+        which = rule.get("alert") or rule["record"]
+        slo = rule["labels"].get("slo", "") if which == "SloBlind" else ""
+        full = " ".join(word for word in (which, rule["labels"].get("tier", ""), slo) if word)
+        for name, change in changes(rule).items():
+            changed = change(copy.deepcopy(rule))
+            if changed is not None and changed != rule and _reads(changed["expr"]):
+                yield Mutant(f"{full}: {name}", rule, changed)
+
+
+def _reads(expression: str) -> bool:
+    """Whether it is PromQL at all: what Prometheus refuses to load is no fault that a story could notice."""
+    try:
+        promql_parser.parse(expression)
+    except ValueError:
+        return False
+    return True

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from botstead.operate.alerting.conditions import Condition, load_conditions
 from botstead.operate.objectives.model import Objective, load_objectives, load_tiers
 from tests.alerts.cases import CASES, Case
-from tests.alerts.stories import LEDGER, LIVE, Own, all_rules, ledger_stories, live_rules, live_stories, told_as
-from tests.alerts.tools import failures
+from tests.alerts.months import months
+from tests.alerts.stories import LEDGER, LIVE, Own, ledger_stories, live_rules, live_stories, told_as
+from tests.alerts.tools import failures, read
 
 GENERATED = Path(__file__).parents[2] / "alerts" / "generated"
 TIERS = load_tiers()
@@ -24,9 +23,17 @@ OWN = Own(0.97, pages=True)
 """What the victim of an objective with targets of their own says for itself."""
 
 
-def rules(name: str) -> str:
-    """A rule file that is shipped."""
-    return (GENERATED / f"{name}.rules.yml").read_text("utf-8")
+@cache
+def rules(name: str) -> dict[str, Any]:
+    """A rule file that is shipped. Annotations are left out, but for a condition's summary: promtool would want all of them spelt
+    out in every expectation."""
+    document: dict[str, Any] = read((GENERATED / f"{name}.rules.yml").read_text("utf-8"))
+    for group in document["groups"]:
+        for rule in group["rules"]:
+            said = rule.pop("annotations", {})
+            if name == "conditions":
+                rule["annotations"] = {"summary": said["summary"]}
+    return document
 
 
 def told(objective: Objective, own: Own | None) -> Objective:
@@ -52,40 +59,47 @@ def ledger_tests(name: str) -> dict[str, Any]:
     return told_as(objective, TIERS, stories, pace=LEDGER, watched=[tier.name for tier in TIERS.tiers], own=own)
 
 
-def play_live(promtool: str, name: str, text: str) -> str:
+@cache
+def month_tests(name: str) -> dict[str, Any]:
+    """The test file of an objective at a pace of days."""
+    return months(OBJECTIVES[name], TIERS)
+
+
+def play_live(promtool: str, name: str, document: dict[str, Any]) -> str:
     """What is wrong with an objective's rules at the live pace."""
     tests = live_tests(name)
-    return failures(promtool, {"r.rules.yml": live_rules(text)}, tests) if tests else ""
+    return failures(promtool, live_rules(document), tests) if tests else ""
 
 
-def play_ledger(promtool: str, name: str, text: str) -> str:
+def play_ledger(promtool: str, name: str, document: dict[str, Any]) -> str:
     """What is wrong with an objective's rules at the ledger's pace."""
-    return failures(promtool, {"r.rules.yml": all_rules(text)}, ledger_tests(name))
+    return failures(promtool, document, ledger_tests(name))
 
 
-def case_rules(text: str, alerts: Iterable[str]) -> str:
-    """Rules of some conditions, with the summary as their only annotation: the others say the same each time."""
-    wanted = set(alerts)
-    document = yaml.safe_load(text)
-    for group in document["groups"]:
-        group["rules"] = [rule for rule in group["rules"] if rule["alert"] in wanted]
-        for rule in group["rules"]:
-            rule["annotations"] = {"summary": rule["annotations"]["summary"]}
-    document["groups"] = [group for group in document["groups"] if group["rules"]]
-    return yaml.safe_dump(document, sort_keys=False, width=10_000, allow_unicode=True)
+def play_months(promtool: str, name: str, document: dict[str, Any]) -> str:
+    """What is wrong with an objective's sums over its ledger."""
+    return failures(promtool, document, month_tests(name))
 
 
-def case_tests(cases: Sequence[Case]) -> dict[str, Any]:
-    """The test file of some cases."""
-    return {"evaluation_interval": cases[0].pace, "tests": [_case(case, CONDITIONS[case.alert]) for case in cases]}
+def case_rules(document: dict[str, Any], alert: str) -> dict[str, Any]:
+    """The rules of one condition."""
+    groups = [{**group, "rules": [rule for rule in group["rules"] if rule["alert"] == alert]} for group in document["groups"]]
+    return {"groups": [group for group in groups if group["rules"]]}
 
 
-def play_cases(promtool: str, alert: str, text: str) -> str:
-    """What is wrong with the rules of one condition."""
+def case_tests(alert: str) -> list[dict[str, Any]]:
+    """The test files of a condition's cases, one for each pace."""
     mine = [case for case in CASES if case.alert == alert]
-    chosen = {"r.rules.yml": case_rules(text, [alert])}
-    paces = dict.fromkeys(case.pace for case in mine)
-    said = (failures(promtool, chosen, case_tests([case for case in mine if case.pace == pace])) for pace in paces)
+    by_pace = {pace: [case for case in mine if case.pace == pace] for pace in dict.fromkeys(case.pace for case in mine)}
+    return [
+        {"evaluation_interval": pace, "tests": [_case(case, CONDITIONS[alert]) for case in cases]}
+        for pace, cases in by_pace.items()
+    ]
+
+
+def play_cases(promtool: str, alert: str, document: dict[str, Any]) -> str:
+    """What is wrong with the rules of one condition."""
+    said = (failures(promtool, case_rules(document, alert), tests) for tests in case_tests(alert))
     return next((each for each in said if each), "")
 
 

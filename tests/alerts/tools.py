@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -38,15 +39,27 @@ def run(*command: str, timeout: float = 120.0) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
 
 
-def failures(promtool: str, rules: Mapping[str, str], tests: Mapping[str, object]) -> str:
-    """What `promtool test rules` has to say against rule files, by a test file; "" when all is as expected."""
+def failures(promtool: str, rules: Mapping[str, Any], tests: Mapping[str, object]) -> str:
+    """What `promtool test rules` has to say against rules, by a test file; "" when all is as expected."""
     with tempfile.TemporaryDirectory(prefix="botstead-rules-", dir="/var/tmp") as folder:
-        for name, text in rules.items():
-            (Path(folder) / name).write_text(text, "utf-8")
+        (Path(folder) / "r.rules.yml").write_text(written(rules), "utf-8")
         file = Path(folder) / "test.yml"
-        file.write_text(yaml.dump({"rule_files": sorted(rules), **tests}, Dumper=_Dumper, width=10_000), "utf-8")
+        file.write_text(written({"rule_files": ["r.rules.yml"], **tests}), "utf-8")
         done = run(promtool, "test", "rules", str(file))
     return "" if done.returncode == 0 else done.stdout + done.stderr
+
+
+def read(text: str) -> Any:
+    """What a YAML file says; some ten times faster than PyYAML's own parser."""
+    return yaml.load(text, Loader=_Loader)  # a safe one
+
+
+def written(document: object) -> str:
+    """A document as YAML."""
+    return yaml.dump(document, Dumper=_Dumper, sort_keys=False, width=10_000, allow_unicode=True)
+
+
+_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Dumper(getattr(yaml, "CSafeDumper", yaml.SafeDumper)):  # type: ignore[misc]
