@@ -11,6 +11,8 @@ COMMANDS = {
     "down": "appliance:down",
     "run": "run:run",
     "migrate": "run:migrate",
+    "init": "init:init",
+    "configure": "configure:configure",
     "doctor": "doctor:doctor",
     "prove": "prove:prove",
     "new": "author:new",
