@@ -97,7 +97,7 @@ def fitted(kind: str, folder: Path, ports: Ports) -> str:
             "worker_processes 2;": "worker_processes 2;"
             + (" user root;" if os.geteuid() == 0 else ""),  # our folders are private
         }
-    for old, new in changes.items():
+    for old, new in sorted(changes.items(), reverse=True):  # ":8080" before ":80"
         assert old in text, f"{old!r} is not in {name}"
         text = text.replace(old, new)
     return text

@@ -37,6 +37,8 @@ TOLERATED = {
 """Heads that an edge takes though it need not. What is odd about them is dropped, so an API process gets one reading."""
 HANGS_UP = ("caddy",)
 """Edges that reset connections which come in just while they are reloaded; see compose/edge/README.md."""
+UNBOUNDED = ("caddy",)
+"""Edges that count no requests of a stranger."""
 UNKNOWN = (501, 505)
 """What servers say of codings and versions that they do not know, before any rule of ours."""
 MARK = b"hidden-mark-0000000"
@@ -60,8 +62,13 @@ class Figures(msgspec.Struct):
     peak_mb: float = 0.0
 
     @property
+    def failures(self) -> int:
+        """How many were not answered 200."""
+        return sum(count for status, count in self.statuses.items() if status != 200) + len(self.broken)
+
+    @property
     def failed(self) -> list[str]:
-        """What was not answered 200."""
+        """What was not answered 200, in words."""
         return [f"{status}: {count}" for status, count in self.statuses.items() if status != 200] + self.broken
 
 
@@ -378,12 +385,12 @@ async def killed(site: Site, figures: Figures) -> list[str]:
         await asyncio.sleep(NOTICE)
     _add(figures, own)
     # Two of ten clients order: what was under way there may fail.
-    wrong = (
-        [f"failed: {own.failed[:5]}"]
-        if sum(own.statuses[status] for status in own.statuses if status != 200) + len(own.broken) > 2
-        else []
-    )
-    wrong += await _fatal(site, SERVED, "die once", expected=200, tries=2)
+    return [f"failed: {own.failed[:5]}"] if own.failures > 2 else []
+
+
+async def fatal_requests(site: Site) -> list[str]:
+    """Let a delivery and an order end the slot that takes them: the delivery is repeated, the order is not."""
+    wrong = await _fatal(site, SERVED, "die once", expected=200, tries=2)
     return wrong + await _fatal(site, "/v1/orders", "die once", expected=502, tries=1)
 
 
@@ -423,6 +430,23 @@ async def stopped(site: Site, figures: Figures) -> list[str]:
     wrong += [f"failed after it was noticed: {late.failed[:5]}"] if late.failed else []
     wrong += [f"waited {max(late.waits):.1f} s after it was noticed"] if max(late.waits) > 1.0 else []
     return wrong + await _fatal(site, SERVED, "freeze once", expected=200, tries=2)
+
+
+async def strangers(site: Site) -> list[str]:
+    """Ask more than a stranger may: it is refused with 429 for a while, while deliveries are taken."""
+    if site.kind in UNBOUNDED:
+        return []
+    lines = [site.line() for _ in range(20)]
+
+    async def ask(line: Line) -> Counter[int]:
+        return Counter([(await line.ask(request("GET", "/told"))).status for _ in range(200)])
+
+    statuses = sum(await asyncio.gather(*map(ask, lines)), Counter())
+    taken = await site.deliver("beside strangers")
+    for line in lines:
+        line.close()
+    wrong = [f"answered {statuses}"] if set(statuses) != {200, 429} else []
+    return wrong + ([f"a delivery beside: {taken.status}"] if taken.status != 200 else [])
 
 
 async def unready(site: Site) -> list[str]:
