@@ -12,7 +12,7 @@ which only its owner may read then. Options by version: https://prometheus.io/do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -255,6 +255,22 @@ def load_receivers(path: Path) -> tuple[Receiver, ...]:
         ConfigurationError: the message names file and line.
     """
     return document.read(path, Receivers).receivers if path.exists() else ()
+
+
+def placed(receivers: Iterable[Receiver], folder: Path) -> tuple[Receiver, ...]:
+    """Return receivers whose files are named from the root: a name alone is a file beside `receivers.yml`.
+
+    Args:
+        receivers: as the operator wrote them.
+        folder: of his file, as Alertmanager sees it.
+    """
+    return tuple(
+        msgspec.structs.replace(each, **{name: str(folder / path) for name, path in _files(each).items()}) for each in receivers
+    )
+
+
+def _files(receiver: Receiver) -> dict[str, str]:
+    return {name: value for name, value in msgspec.structs.asdict(receiver).items() if name.endswith("_file") and value}
 
 
 def _bearer(path: str) -> dict[str, Any]:

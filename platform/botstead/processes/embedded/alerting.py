@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from botstead.operate.alerting.files import rule_files
-from botstead.operate.alerting.receivers import load_receivers
+from botstead.operate.alerting.receivers import load_receivers, placed
 from botstead.operate.alerting.routing import alertmanager as configuration_of
 from botstead.operate.alerting.routing import load_routing
 from botstead.operate.alerting.rules import Links, Time
@@ -91,9 +91,9 @@ def _teller(data: Path, path: str, port: int, time: Time | None) -> tuple[Progra
     receivers = data / alertmanager.RECEIVERS
     made = configuration_of(
         load_routing(),
-        load_receivers(receivers),
+        placed(load_receivers(receivers), data),
         version=distribution.version(path),
-        read=lambda name: (data / name).read_text("utf-8"),
+        read=lambda path: Path(path).read_text("utf-8"),
         time=time,
         path=str(receivers),
     )
