@@ -80,8 +80,8 @@ sed "s/server_name DOMAIN;/server_name ${BOTSTEAD_DOMAIN:-localhost};/" "$conf" 
 ready >"$state/ready.conf"
 look
 write
-[[ "${1:-}" == "--test" ]] && exec nginx -t -q -c "$state/nginx.conf"
-nginx -c "$state/nginx.conf" -g 'daemon off;' &
+[[ "${1:-}" == "--test" ]] && exec nginx -e stderr -t -q -c "$state/nginx.conf"
+nginx -e stderr -c "$state/nginx.conf" -g 'daemon off;' &
 nginx=$!
 trap 'kill -QUIT $nginx; wait $nginx; exit' TERM QUIT INT
 trap 'kill -HUP $nginx' HUP

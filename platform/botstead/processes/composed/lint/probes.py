@@ -15,7 +15,7 @@ CAN_RUN: dict[str, frozenset[str]] = {
     "postgres": SHELL | {"pg_isready", "psql", "grep"},
     "valkey": SHELL | {"valkey-cli", "grep"},
     "caddy": BUSYBOX | {"caddy"},
-    "nginx": SHELL | {"curl", "grep"},
+    "nginx": SHELL | {"bash", "curl", "grep"},
     "haproxy": SHELL | {"haproxy", "bash", "grep"},
     "grafana": BUSYBOX | {"curl"},
 }
