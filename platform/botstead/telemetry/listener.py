@@ -6,12 +6,14 @@ Bind it to loopback or to an internal network only: it answers whoever asks.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from socket import socket
+from typing import Any, Final
 
 import msgspec
 
@@ -118,6 +120,11 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, address: tuple[str, int], probes: Mapping[str, Callable[[], Probe]]) -> None:
         self.probes = probes
         super().__init__(address, _Handler)
+
+    def handle_error(self, request: socket | tuple[bytes, socket], client_address: Any) -> None:
+        """Keep silent about a client that left before it had its answer, as a probe may: a log is for what is wrong."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -1,6 +1,8 @@
 """Whatever the event loop does, metrics and health answer."""
 
 import json
+import socket
+import struct
 import threading
 import time
 import urllib.error
@@ -12,6 +14,7 @@ import pytest
 
 from botstead.core.errors import ConfigurationError
 from botstead.telemetry.listener import PROBE_SECONDS, Listener, Probe
+from tests.servers import wait_until
 
 
 @contextmanager
@@ -99,3 +102,22 @@ def test_prometheus_gets_the_format_with_exemplars() -> None:
         with urllib.request.urlopen(asked, timeout=5) as answer:
             assert answer.headers["Content-Type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
             assert answer.read().endswith(b"# EOF\n")
+
+
+def test_a_client_that_leaves_before_its_answer_is_nothing_to_write_about(capfd: pytest.CaptureFixture[str]) -> None:
+    asked, gone = threading.Event(), threading.Event()
+
+    def slow() -> Probe:
+        asked.set()
+        assert gone.wait(5)
+        return Probe(ok=True, checks={"padding": "x" * 4_000_000})  # more than any buffer on the way takes
+
+    with listening({"ready": slow}) as listener:
+        with socket.create_connection(("127.0.0.1", listener.port)) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # closing resets
+            client.sendall(b"GET /health/ready HTTP/1.0\r\n\r\n")
+            assert asked.wait(5)
+        gone.set()
+        assert get(listener, "/metrics")[0] == 200
+        wait_until(lambda: not [one for one in threading.enumerate() if "process_request_thread" in one.name], what="the thread")
+    assert capfd.readouterr().err == ""
