@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 TREE = Path(__file__).parents[2]
-EDGES = sorted(path.stem for path in (TREE / "compose" / "edge").glob("*.yaml"))
+EDGES = sorted(path.stem for path in (TREE / "compose" / "edge").glob("*.yaml") if path.stem != "base")
 SIZES = sorted(path.stem for path in (TREE / "compose" / "sizes").glob("*.env"))
 SITE = {"BOTSTEAD_VERSION": "0", "BOTSTEAD_DOMAIN": "bots.example.org", "BOTSTEAD_PUBLIC_URL": "https://bots.example.org"}
 
