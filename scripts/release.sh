@@ -1,12 +1,13 @@
 # The steps of scripts/upgrade: what is a release, how it is saved, rolled out and proven. To be sourced, from the root.
 # A release is a folder releases/<n>: the compose files and what they mount (files/), .env (env), and the image's id (id), which
-# is also tagged botstead-release:<n>, so that no prune takes it.
+# is also tagged <project>-release:<n>, so that no prune takes it.
 
 releases=releases
 journal=$releases/journal
 kept=10                                # releases that are kept
 patience=${BOTSTEAD_UPGRADE_WAIT:-90}  # seconds for a service to become healthy
 settle=${BOTSTEAD_UPGRADE_SETTLE:-5}   # seconds that it must stay so: the edge looks every second, and believes the second look
+again=${again:-}                       # replace also what has not changed
 probes=2                               # of the canary that must come through, with none lost
 
 say() {
@@ -78,7 +79,7 @@ save() { # what runs, unless it is saved; prints its number
     cp -p .env "$releases/$number/env"
     parts | xargs -I{} cp -a --parents {} "$releases/$number/files"
     echo "$id" >"$releases/$number/id"
-    docker tag "$id" "botstead-release:$number"
+    docker tag "$id" "$(project)-release:$number"
     echo "$number" >"$releases/current"
     record "$number" "$(image), after release $from"
     forget
@@ -112,7 +113,7 @@ previous() { # NUMBER: of the release before
 forget() { # all but the newest
     local each
     for each in $(ls "$releases" | grep -x '[0-9]*' | sort -n | head -n -"$kept"); do
-        docker image rm "botstead-release:$each" >/dev/null 2>&1 || true
+        docker image rm "$(project)-release:$each" >/dev/null 2>&1 || true
         rm -rf "${releases:?}/$each"
     done
 }
@@ -124,7 +125,8 @@ past() { cat "$releases/history" 2>/dev/null || echo "Nothing was upgraded here 
 roll() { # SERVICE: replace it, wait until it is healthy, and see that it stays so
     local started=$SECONDS before left
     say "Replace $1."
-    docker compose up -d --no-deps --no-build --pull never --wait --wait-timeout "$patience" "$1" >>"$journal" 2>&1 || return 1
+    docker compose up -d --no-deps --no-build --pull never ${again:+--force-recreate} --wait --wait-timeout "$patience" "$1" \
+        >>"$journal" 2>&1 || return 1
     before=$(runs "$1")
     for ((left = settle; left > 0; left--)); do
         sleep 1
@@ -171,10 +173,10 @@ canary() { # messages must go the whole road: edge, API, database, worker, bot, 
     return 1
 }
 
+project() { docker compose config --format json | sed -n 's/^  "name": "\(.*\)",*$/\1/p'; }
+
 changed() { # services that run otherwise than the files say
-    local project
-    project=$(docker compose config --format json | sed -n 's/^  "name": "\(.*\)",*$/\1/p')
-    join -j 1 <(docker compose config --hash '*' | sort) <(docker ps --filter "label=com.docker.compose.project=$project" \
+    join -j 1 <(docker compose config --hash '*' | sort) <(docker ps --filter "label=com.docker.compose.project=$(project)" \
         --format '{{.Label "com.docker.compose.service"}} {{.Label "com.docker.compose.config-hash"}}' | sort -u) |
         awk '$2 != $3 {print $1}'
 }

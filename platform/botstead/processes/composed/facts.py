@@ -101,6 +101,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     env: tuple[str, ...] | None = None
     secrets: tuple[SecretFile, ...] = ()
     domain: str = ""
+    authority: str = ""
     resolves: bool | None = None
     config: Composed | None = None
     config_error: str = ""
@@ -150,6 +151,7 @@ def read(files: Mapping[str, bytes]) -> Facts:
         env=env,
         secrets=_secrets(texts.get("secrets", "")),
         domain=_setting(env or (), "BOTSTEAD_DOMAIN"),
+        authority=_setting(env or (), "BOTSTEAD_TLS"),
         resolves=bool(texts["addresses"]) if "addresses" in texts else None,
         config=config,
         config_error=error,

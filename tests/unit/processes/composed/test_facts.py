@@ -57,7 +57,7 @@ def test_a_whole_installation_is_read():
         "disk": b"Filesystem 1024-blocks Used Available Capacity Mounted on\n/dev/vda1 1000 1 500 1% /\n/dev/vda1 1000 1 500 1% /\n",
         "inodes": b"Filesystem Inodes IUsed IFree IUse% Mounted on\n/dev/vda1 100 75 25 75% /\n",
         "clock": b"NTPSynchronized=no\n",
-        "env": b"BOTSTEAD_DOMAIN='bots.example.org'\n",
+        "env": b"BOTSTEAD_DOMAIN='bots.example.org'\nBOTSTEAD_TLS=internal\n",
         "secrets": b"700\t4096\tdirectory\tsecrets\n444\t32\tregular file\tsecrets/key\n444\t0\tregular empty file\tsecrets/none\n",
         "addresses": b"",
         "config.err": b"services.x is wrong\n",
@@ -77,6 +77,7 @@ def test_a_whole_installation_is_read():
     assert facts.memory == Memory(2048 * 1024, 1024 * 1024, 512 * 1024)
     assert facts.disks == (Disk("/", 1_024_000, 512_000, 0.25),)
     assert (facts.synchronized, facts.domain, facts.resolves, facts.pending) == (False, "bots.example.org", False, True)
+    assert facts.authority == "internal"
     assert facts.secrets[0] == SecretFile("secrets", 0o700, 4096, folder=True)
     assert [each.size for each in facts.secrets[1:]] == [32, 0]
     assert (facts.config, facts.config_error) == (None, "services.x is wrong")

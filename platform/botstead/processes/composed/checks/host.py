@@ -17,6 +17,8 @@ LEAST = 1_000_000_000
 """Bytes that must be free."""
 TIGHT = 0.05
 """Share of memory that should be left."""
+INTERNAL = "internal"
+"""Value of BOTSTEAD_TLS: the edge certifies itself, as for names that the world does not know."""
 SAFE = re.compile(r"[A-Za-z0-9_./:@,+=~-]*")
 """Values that mean the same to Compose, to shells and to whoever reads the file."""
 
@@ -100,6 +102,8 @@ def name(facts: Facts) -> tuple[str, str]:
     """The public name leads somewhere."""
     if not facts.domain:
         return MISSING, "No name is set: BOTSTEAD_DOMAIN in .env."
+    if facts.resolves is False and facts.authority == INTERNAL:
+        return MISSING, f"{facts.domain} does not resolve here. Clients need an entry of their own, and to trust its authority."
     if facts.resolves is False:
         return WRONG, f"{facts.domain} does not resolve. Add an A or AAAA record for this machine."
     return OK, facts.domain
@@ -130,7 +134,7 @@ def secrets(facts: Facts) -> tuple[str, str]:
     if not facts.secrets:
         return WRONG, "There is no folder secrets/. Run scripts/init."
     for each in facts.secrets:
-        if each.folder and each.mode & 0o077:
+        if each.name == "secrets" and each.mode & 0o077:
             return WRONG, f"Others can enter {each.name}. Run chmod 700 {each.name}."
         if not each.folder and not each.size:
             return WRONG, f"{each.name} is empty. Delete it, and run scripts/init."
