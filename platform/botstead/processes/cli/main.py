@@ -14,6 +14,8 @@ COMMANDS = {
     "init": "init:init",
     "configure": "configure:configure",
     "doctor": "doctor:doctor",
+    "upgrade": "upgrade:upgrade",
+    "rollback": "upgrade:rollback",
     "prove": "prove:prove",
     "new": "author:new",
     "dev": "author:dev",

@@ -1,8 +1,9 @@
 """The same appliance for several machines: Docker Swarm stacks, made from the compose files, so that the two cannot drift.
 
 A stack knows less than Compose: no `include`, `extends`, profiles, `depends_on` with conditions, or bind mounts that exist on
-each node; and it does more: it places, replaces by rolling, and goes back. Ports that Compose would bind to 127.0.0.1 are open to the
-world in a stack, so only the edge keeps any. Format: https://docs.docker.com/reference/compose-file/legacy-versions/
+each node; and it does more: it places, replaces by rolling, and goes back. Ports that Compose would bind to 127.0.0.1 are open
+to the world in a stack, so only the edge keeps any.
+Format: https://docs.docker.com/reference/compose-file/legacy-versions/
 """
 
 from __future__ import annotations
