@@ -358,6 +358,12 @@ def _annotations() -> list[Json]:
     return [
         _annotation("Pages", 'ALERTS{alertstate="firing",severity="page"}', BAD, said="{{alertname}} {{slo}} {{bot}}"),
         _annotation("Restarts", "changes(process_start_time_seconds[$__interval]) > 0", PLAIN, said="{{instance}} started"),
+        _annotation(
+            "Releases",
+            "count by (version) (botstead_build_info) unless count by (version) (botstead_build_info offset 2m)",
+            PLAIN,
+            said="{{version}} came",
+        ),
     ]
 
 
