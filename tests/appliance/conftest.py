@@ -23,6 +23,7 @@ STANDS_IN = {
     "nginx": "nginx:1.30",
     "prom/prometheus": "prom/prometheus:v3.5.3",
     "prom/alertmanager": "prom/alertmanager:v0.33.1",
+    "quay.io/prometheuscommunity/postgres-exporter": "quay.io/prometheuscommunity/postgres-exporter:v0.19.1",
 }
 PINNED = re.compile(r"^\s*(?:image: |ARG PYTHON=)\"?([a-z0-9./-]+):([\w.-]+)\"?\s*$", re.MULTILINE)
 

@@ -17,8 +17,8 @@ from botstead.processes.composed.watching import PROFILES
 from tests.alerts.tools import need, run
 from tests.compose.rendered import EDGES, SITE, SIZES, TREE, rendered
 
-ALL = "scheduler,scale,grafana,traces,exporters"
-COMBINATIONS = ("", "scheduler,grafana", "scheduler,scale,grafana", "scheduler,traces", "exporters", ALL)
+ALL = "scheduler,scale,grafana,traces,logs,exporters"
+COMBINATIONS = ("", "scheduler,grafana", "scale,traces,exporters", ALL)
 SILENT = {"postgres", "valkey", "migrate", "configure"}
 """Services without /metrics: the scheduler tells of the databases, and the others end."""
 ROLES = {"api": "api", "worker": "worker", "scheduler": "scheduler"}
@@ -113,16 +113,17 @@ def test_names_are_those_of_the_slots(tmp_path, given):
             assert (entry["labels"]["job"], entry["labels"]["instance"]) == (host, host)  # as in the embedded appliance
 
 
-@pytest.mark.parametrize(("size", "edge"), [*((size, "caddy") for size in SIZES), *(("small", edge) for edge in EDGES)])
+@pytest.mark.parametrize(
+    ("size", "edge"), [*((size, "caddy") for size in SIZES), *(("small", edge) for edge in EDGES if edge != "caddy")]
+)
 def test_they_are_hardened_and_nothing_waits_for_them(size, edge):
-    watchers = {"configure", "prometheus", "alertmanager", "grafana", "collector", "tempo"}
+    watchers = {"configure", "prometheus", "alertmanager", "grafana", "collector", "tempo", "log-collector", "loki"}
     watchers |= {name for name in rendered(profiles=ALL)["services"] if name.endswith("-exporter")}
-    for profiles in (None, ALL):
-        config = rendered(size=size, profiles=profiles, edge=edge)
-        assert [finding for finding in lint(read(json.dumps(config).encode())) if finding.service in watchers] == []
-        for name, service in config["services"].items():
-            if name not in watchers:
-                assert not watchers & set(service.get("depends_on", {})), name
+    config = rendered(size=size, profiles=ALL, edge=edge)
+    assert [finding for finding in lint(read(json.dumps(config).encode())) if finding.service in watchers] == []
+    for name, service in config["services"].items():
+        if name not in watchers:
+            assert not watchers & set(service.get("depends_on", {})), name
 
 
 def test_on_nano_grafana_does_not_run_unless_called():
@@ -137,7 +138,16 @@ def test_only_the_edge_can_tell_grafana_who_asks(edge):
         net: {name for name, one in services.items() if net in one["networks"]} for net in services["grafana"]["networks"]
     }
     assert neighbours["grafana"] == {"grafana", "edge"}
-    assert neighbours["watch"] == {"grafana", "prometheus", "alertmanager", "collector", "tempo", "configure"}
+    assert neighbours["watch"] == {
+        "grafana",
+        "prometheus",
+        "alertmanager",
+        "collector",
+        "tempo",
+        "log-collector",
+        "loki",
+        "configure",
+    }
     assert set(neighbours) == {"grafana", "watch"}
     assert not services["grafana"].get("ports")
 
@@ -145,7 +155,16 @@ def test_only_the_edge_can_tell_grafana_who_asks(edge):
 def test_who_watches_has_no_way_out_but_alertmanager():
     config = rendered(profiles=ALL)
     outside = {name for name, net in config["networks"].items() if not net.get("internal")}
-    for name in ("prometheus", "grafana", "collector", "tempo", "configure", *(n for n in config["services"] if "exporter" in n)):
+    for name in (
+        "prometheus",
+        "grafana",
+        "collector",
+        "tempo",
+        "log-collector",
+        "loki",
+        "configure",
+        *(n for n in config["services"] if "exporter" in n),
+    ):
         assert not outside & set(config["services"][name]["networks"]), name
     assert "egress" in config["services"]["alertmanager"]["networks"]
 
@@ -280,7 +299,7 @@ def test_sources_are_those_that_boards_and_links_ask(tmp_path, given):
     for path in sorted((written(tmp_path, given, ALL) / "grafana" / "datasources").iterdir()):
         for source in yaml.safe_load(path.read_text())["datasources"]:
             sources[source["uid"]] = source
-    assert set(sources) == {"prometheus", "alertmanager", "tempo"}
+    assert set(sources) == {"prometheus", "alertmanager", "tempo", "loki"}
     assert sources["prometheus"]["isDefault"]
     assert [uid for uid, source in sources.items() if source.get("isDefault")] == ["prometheus"]
     asked = {
@@ -288,7 +307,8 @@ def test_sources_are_those_that_boards_and_links_ask(tmp_path, given):
         for each in sources["prometheus"]["jsonData"]["exemplarTraceIdDestinations"]
         if "datasourceUid" in each
     }
-    asked.add(sources["tempo"]["jsonData"]["tracesToMetrics"]["datasourceUid"])
+    asked |= {sources["tempo"]["jsonData"][to]["datasourceUid"] for to in ("tracesToMetrics", "tracesToLogsV2")}
+    asked |= {each["datasourceUid"] for each in sources["loki"]["jsonData"]["derivedFields"]}
     assert asked <= set(sources)
     services = rendered(profiles=ALL)["services"]
     for source in sources.values():
@@ -313,34 +333,74 @@ def test_boards_are_found_and_the_home_board_is_one():
     assert Path(mounts["/etc/grafana/grafana.ini"]).is_file()
 
 
-# Traces.
+# Traces and logs.
+
+
+def loaded(name: str) -> dict:
+    return yaml.safe_load((TREE / "compose" / name).read_text())
+
+
+@pytest.mark.parametrize(("name", "kind", "service"), [("traces", "traces", "collector"), ("logs", "logs", "log-collector")])
+def test_a_collector_is_whole_and_within_its_limits(name, kind, service):
+    config = loaded(f"collector/{name}.yaml")
+    assert list(config["service"]["pipelines"]) == [kind]
+    pipeline = config["service"]["pipelines"][kind]
+    for group in ("receivers", "processors", "exporters"):
+        assert set(pipeline[group]) == set(config[group]), "what is not in the pipeline does nothing"
+    assert pipeline["processors"][0] == "memory_limiter"
+    started = rendered(profiles=ALL)["services"][service]
+    limit = int(started["deploy"]["resources"]["limits"]["memory"])
+    assert config["processors"]["memory_limiter"]["limit_mib"] * 1024 * 1024 < limit
+    assert [mount["source"] for mount in started["volumes"] if mount["target"] == "/etc/collector.yaml"] == [
+        str(TREE / "compose" / "collector" / f"{name}.yaml")
+    ]
+    port = config["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]["port"]
+    assert f"{service}:{port}" in {address for entry in loaded(f"prometheus/targets/{name}.yml") for address in entry["targets"]}
 
 
 def test_spans_find_their_way():
-    collector = yaml.safe_load((TREE / "compose" / "collector" / "collector.yaml").read_text())
-    tempo = yaml.safe_load((TREE / "compose" / "tempo" / "tempo.yaml").read_text())
-    for kind, pipeline in collector["service"]["pipelines"].items():
-        assert kind == "traces"
-        for group in ("receivers", "processors", "exporters"):
-            assert set(pipeline[group]) <= set(collector[group])
-    assert set(collector["service"]["extensions"]) <= set(collector["extensions"])
-    assert collector["service"]["pipelines"]["traces"]["processors"][0] == "memory_limiter"
-    (exporter,) = collector["exporters"].values()
+    (exporter,) = loaded("collector/traces.yaml")["exporters"].values()
+    tempo = loaded("tempo/tempo.yaml")
     port = tempo["distributor"]["receivers"]["otlp"]["protocols"]["http"]["endpoint"].rpartition(":")[2]
     assert exporter["endpoint"] == f"http://tempo:{port}"
+    assert f"tempo:{tempo['server']['http_listen_port']}" in str(loaded("prometheus/targets/traces.yml"))
     services = rendered(profiles=ALL)["services"]
     assert set(services["worker"]["networks"]) & set(services["collector"]["networks"])
     assert set(services["tempo"]["networks"]) & set(services["collector"]["networks"])
-    limit = int(services["collector"]["deploy"]["resources"]["limits"]["memory"])
-    assert collector["processors"]["memory_limiter"]["limit_mib"] * 1024 * 1024 < limit
-    listens = {"collector": collector["service"]["telemetry"]["metrics"]["readers"][0]["pull"]["exporter"]["prometheus"]["port"]}
-    listens["tempo"] = tempo["server"]["http_listen_port"]
-    entries = yaml.safe_load((TREE / "compose" / "prometheus" / "targets" / "traces.yml").read_text())
-    assert {tuple(entry["targets"][0].split(":")) for entry in entries} == {(name, str(port)) for name, port in listens.items()}
+
+
+def test_lines_find_their_way():
+    config, loki = loaded("collector/logs.yaml"), loaded("loki/loki.yaml")
+    (exporter,) = config["exporters"].values()
+    assert exporter["endpoint"] == f"http://loki:{loki['server']['http_listen_port']}/otlp"
+    services = rendered(profiles=ALL)["services"]
+    where = {mount["source"]: mount["target"] for mount in services["log-collector"]["volumes"]}["logs"]
+    assert config["receivers"]["filelog"]["include"] == [f"{where}/*.jsonl"]
+    for name in ("api-a", "api-b", "worker", "scheduler"):
+        assert {"type": "volume", "source": "logs", "target": where, "volume": {}} in services[name]["volumes"]
+        assert services[name]["environment"]["BOTSTEAD_LOG_FOLDER"] == ""  # nobody reads, nobody writes
+    assert all(mount.get("read_only") for mount in services["log-collector"]["volumes"])
+    told = {"ts", "level", "trace", "role", "instance"}  # tests/unit/telemetry/test_logs.py writes such lines
+    assert {name for name in told if f"attributes.{name}" in str(config["receivers"])} == told
+
+
+def test_lines_are_kept_on_the_volume_and_not_for_ever():
+    loki = loaded("loki/loki.yaml")
+    (volume,) = (mount["target"] for mount in rendered(profiles=ALL)["services"]["loki"]["volumes"] if mount["type"] == "volume")
+    paths = (
+        loki["common"]["path_prefix"],
+        loki["compactor"]["working_directory"],
+        *loki["common"]["storage"]["filesystem"].values(),
+    )
+    assert all(path == volume or path.startswith(volume + "/") for path in paths)
+    assert loki["compactor"]["retention_enabled"]
+    assert loki["limits_config"]["retention_period"] == loki["limits_config"]["max_query_lookback"] == "336h"
+    assert loki["schema_config"]["configs"][-1]["schema"] == "v13"
+    assert not loki["analytics"]["reporting_enabled"]
 
 
 def test_traces_are_kept_on_the_volume_and_not_for_ever():
-    tempo = yaml.safe_load((TREE / "compose" / "tempo" / "tempo.yaml").read_text())
+    tempo = loaded("tempo/tempo.yaml")
     (volume,) = (mount["target"] for mount in rendered(profiles=ALL)["services"]["tempo"]["volumes"] if mount["type"] == "volume")
     trace = tempo["storage"]["trace"]
     assert all(path.startswith(volume + "/") for path in (trace["local"]["path"], trace["wal"]["path"]))

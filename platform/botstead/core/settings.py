@@ -53,6 +53,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Address of the internal listener."""
     log_level: str = "info"
     """debug, info, warning or error."""
+    log_folder: Path | None = None
+    """Folder in which this process keeps its log too, for a collector to read: at most 30 MB; empty: nowhere."""
     drain_seconds: float = 5.0
     """After SIGTERM, how long an API process still serves while it already says «not ready»."""
     stop_seconds: float = 25.0
@@ -153,7 +155,7 @@ def _convert(name: str, value: Any, kind: Any) -> Any:
 
 def _converted(value: Any, kind: Any) -> Any:
     if isinstance(kind, types.UnionType):
-        return _converted(value, get_args(kind)[0])
+        return None if value == "" else _converted(value, get_args(kind)[0])
     if kind is bool:
         return _truth(value)
     if kind in (int, float, str, Path):

@@ -64,8 +64,8 @@ def launch(settings: Settings, roles: Sequence[str]) -> int:
         settings: of this process.
         roles: api, worker, scheduler; one process may hold several.
     """
-    _configure_logs(settings, roles)
     try:
+        _configure_logs(settings, roles)
         status = uvloop.run(_serve(settings, roles))
     except* ConfigurationError as group:
         sys.stderr.write(f"{_first(group)}\n")
@@ -79,7 +79,7 @@ def launch(settings: Settings, roles: Sequence[str]) -> int:
 
 
 def _configure_logs(settings: Settings, roles: Sequence[str]) -> None:
-    logs.configure(settings.log_level, sys.stderr, role="+".join(roles), instance=settings.instance)
+    logs.configure(settings.log_level, sys.stderr, role="+".join(roles), instance=settings.instance, folder=settings.log_folder)
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:

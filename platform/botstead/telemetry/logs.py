@@ -13,7 +13,8 @@ import traceback
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from pathlib import PurePath
+from logging.handlers import RotatingFileHandler
+from pathlib import Path, PurePath
 from typing import Any, Final, TextIO
 
 import msgspec
@@ -23,6 +24,9 @@ from botstead.core.secret import Secret
 
 trace_id: Final[ContextVar[str]] = ContextVar("trace_id", default="")
 """The trace that the running code works for, 32 hex digits; whoever takes up a message sets it."""
+
+LARGEST_FILE, FILES = 10_000_000, 3
+"""Bytes of a file of the log, and how many are kept of an instance."""
 
 _FIELDS = "botstead_fields"
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
@@ -36,7 +40,7 @@ _SECRETS = re.compile(
 )
 
 
-def configure(level: str, stream: TextIO, *, role: str, instance: str) -> None:
+def configure(level: str, stream: TextIO, *, role: str, instance: str, folder: Path | None = None) -> None:
     """Send every log record of this process to one stream, as JSON lines.
 
     Args:
@@ -44,20 +48,34 @@ def configure(level: str, stream: TextIO, *, role: str, instance: str) -> None:
         stream: where the lines go, usually standard error.
         role: what this process is (api, worker).
         instance: its stable name (api-a).
+        folder: where the lines are kept too, in a file of the instance's name; for whoever collects logs.
 
     Raises:
-        ConfigurationError: there is no such level.
+        ConfigurationError: there is no such level, or the folder cannot be written.
     """
     if level not in _LEVELS:
         raise ConfigurationError(f"There is no log level «{level}»; choose one of {', '.join(_LEVELS)}.")
-    handler = logging.StreamHandler(stream)
-    handler.setFormatter(JsonLines(role=role, instance=instance))
+    handlers: list[logging.Handler] = [logging.StreamHandler(stream), *([_kept(folder, instance)] if folder else [])]
+    for handler in handlers:
+        handler.setFormatter(JsonLines(role=role, instance=instance))
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = handlers
     root.setLevel(_LEVELS[level])
     logging.captureWarnings(capture=True)
     for name in _CHATTY:
         logging.getLogger(name).setLevel(max(_LEVELS[level], logging.WARNING))
+
+
+class _Kept(RotatingFileHandler):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  the base class names it so
+        """Say nothing: the line is in the stream, and a full disk must not fill that with tracebacks."""
+
+
+def _kept(folder: Path, instance: str) -> logging.Handler:
+    try:
+        return _Kept(folder / f"{instance}.jsonl", maxBytes=LARGEST_FILE, backupCount=FILES - 1, encoding="utf-8")
+    except OSError as error:
+        raise ConfigurationError(f"The log folder {folder} cannot be written: {error.strerror}.") from error
 
 
 def event(

@@ -1,16 +1,19 @@
 """One JSON object a line, with ids and without secrets."""
 
+import errno
 import io
 import json
 import logging
+import logging.handlers
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from botstead.core.errors import ConfigurationError, HandlerFailed
 from botstead.core.secret import Secret
-from botstead.telemetry.logs import JsonLines, configure, described, event, masked, trace_id
+from botstead.telemetry.logs import FILES, LARGEST_FILE, JsonLines, configure, described, event, masked, trace_id
 
 logger = logging.getLogger("botstead.test")
 TOKEN = "123456789:AAHk3v0dE5_fakefakefakefakefakefake"
@@ -26,6 +29,15 @@ def stream() -> Iterator[io.StringIO]:
     root.handlers[:] = handlers
     root.setLevel(level)
     logging.captureWarnings(capture=False)
+
+
+@pytest.fixture
+def kept(stream: io.StringIO, tmp_path: Path) -> Iterator[Path]:
+    """A folder in which lines are kept too."""
+    configure("info", stream, role="worker", instance="worker-1", folder=tmp_path)
+    yield tmp_path
+    for handler in logging.getLogger().handlers:
+        handler.close()
 
 
 def lines(stream: io.StringIO) -> list[dict]:
@@ -146,3 +158,43 @@ def test_what_a_handler_raised_is_told_by_its_kind_alone():
     assert found["causes"] == ["ValueError"]
     assert found["text"] == "weather: forecast() raised ValueError at bot.py line 7."
     assert "diary" not in repr(found)
+
+
+def test_lines_are_kept_for_a_collector_as_they_are_written(stream: io.StringIO, kept: Path) -> None:
+    trace_id.set("0123456789abcdef0123456789abcdef")
+    event(logger, "started", port=1)
+    assert (kept / "worker-1.jsonl").read_text() == stream.getvalue()
+    (line,) = lines(stream)
+    assert {"ts", "level", "trace", "role", "instance"} <= set(line)  # what compose/collector/logs.yaml takes out of it
+
+
+def test_what_is_kept_has_an_end(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (handler,) = (one for one in logging.getLogger().handlers if isinstance(one, logging.handlers.RotatingFileHandler))
+    monkeypatch.setattr(handler, "maxBytes", 2_000)
+    for number in range(200):
+        event(logger, "tick", number=number)
+    files = sorted(path.name for path in kept.iterdir())
+    assert files == ["worker-1.jsonl", "worker-1.jsonl.1", "worker-1.jsonl.2"]
+    assert sum(path.stat().st_size for path in kept.iterdir()) <= 3 * 2_000
+    assert (LARGEST_FILE, FILES) == (10_000_000, 3)
+
+
+class _Full(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_leaves_the_stream_as_it_is(
+    stream: io.StringIO, kept: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (handler,) = (one for one in logging.getLogger().handlers if isinstance(one, logging.handlers.RotatingFileHandler))
+    monkeypatch.setattr(handler, "stream", _Full())
+    event(logger, "tick")
+    monkeypatch.undo()
+    assert [line["event"] for line in lines(stream)] == ["tick"]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_folder_that_cannot_be_written_is_named(stream: io.StringIO, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"log folder .* cannot be written: No such file"):
+        configure("info", stream, role="worker", instance="worker-1", folder=tmp_path / "nowhere")
