@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-from tests.appliance.traffic import Traffic
 
 from botstead.processes.prove.deliveries import Signed
+from tests.appliance.traffic import Traffic
 
 TREE = Path(__file__).parents[2]
 SHIPPED = ("compose.yaml", "compose", "alerts", "dashboards", "scripts", "pyproject.toml")
@@ -26,6 +26,7 @@ class Site:
         image: what it runs at first, such as botstead:x.
         http, https: ports of the edge on the host.
         settings: more of `.env`.
+        host: where the host of the engine is reached.
     """
 
     folder: Path
@@ -34,6 +35,7 @@ class Site:
     http: int
     https: int
     settings: dict[str, str] = field(default_factory=dict)
+    host: str = "127.0.0.1"
 
     @property
     def environment(self):
@@ -84,7 +86,7 @@ class Site:
         key = self.inside("api-a", "cat", "/data/admin.key")
         with httpx.Client(verify=False) as client:
             made = client.post(
-                f"https://127.0.0.1:{self.https}/v1/bots/echo/channels",
+                f"https://{self.host}:{self.https}/v1/bots/echo/channels",
                 json={"kind": "webhook"},
                 headers={"authorization": f"Bearer {key}", "host": DOMAIN},
                 extensions={"sni_hostname": DOMAIN},
@@ -92,7 +94,7 @@ class Site:
         return Signed(made["id"], f"/hooks/{made['id']}", made["shown_once"]["hook_secret"])
 
     def traffic(self):
-        return Traffic(f"https://127.0.0.1:{self.https}", self.channel(), name=DOMAIN)
+        return Traffic(f"https://{self.host}:{self.https}", self.channel(), name=DOMAIN)
 
 
 def variant(base, name, lines):
