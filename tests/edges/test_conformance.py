@@ -42,7 +42,7 @@ LONG: dict[str, Play] = {
     "a slot that is not ready gets nothing": alone(plays.unready),
     "a kill costs what was under way": plays.killed,
     "a slot that stands still holds nobody up": plays.stopped,
-    "slow clients hold nobody up": partial(plays.slow_clients, many=200, patience=12),
+    "slow clients hold nobody up": partial(plays.slow_clients, many=100, patience=12),
     "strangers have bounds": alone(plays.strangers),
 }
 ALL = {**PLAYS, **LONG} if FULL else PLAYS

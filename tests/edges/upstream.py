@@ -21,7 +21,7 @@ DRAIN_SECONDS = 2.5
 KEEP_ALIVE = 75
 """As the API has it; not imported, as that takes a second."""
 EVENT_SECONDS = 0.2
-LARGE = bytes(4_000_000)
+LARGE = bytes(300_000)
 BODY_LIMIT = 1_048_576
 
 
