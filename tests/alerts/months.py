@@ -4,6 +4,7 @@ once a day, a hundred days take no longer than an hour that is told event by eve
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from botstead.operate.objectives.model import Objective, Tiers, seconds
@@ -29,10 +30,10 @@ def months(objective: Objective, tiers: Tiers) -> dict[str, Any]:
         ],
         "promql_expr_test": [
             {
-                "expr": f"slo:{what}:count{window}",
+                "expr": f"slo:{what}:count{window} + 0",
                 "eval_time": f"{DAYS * 24}h",
                 "exp_samples": [
-                    {"labels": selector(f"slo:{what}:count{window}", mine), "value": each * seconds(window) / HOUR},
+                    {"labels": selector("", mine), "value": each * seconds(window) / HOUR},
                 ],
             }
             for what, each in EACH.items()
@@ -40,6 +41,16 @@ def months(objective: Objective, tiers: Tiers) -> dict[str, Any]:
         ],
     }
     return {"evaluation_interval": DAY, "tests": [told]}
+
+
+def sums(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The rules that add up the ledger, without those that keep it: a fault in these would only be a ledger that is not there."""
+    kept = [{**group, "rules": [rule for rule in group["rules"] if _adds(rule)]} for group in document["groups"]]
+    return {"groups": [group for group in kept if group["rules"]]}
+
+
+def _adds(rule: Mapping[str, Any]) -> bool:
+    return "record" in rule and ":ledger5m" in rule["expr"]
 
 
 def _windows(objective: Objective, tiers: Tiers) -> set[str]:

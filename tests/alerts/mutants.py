@@ -91,6 +91,8 @@ BURN: dict[str, Change] = {
     "not there": lambda rule: {**rule, "expr": "vector(0) > 1"},
 }
 _SUM = r"sum(?: by \(\w+\))? ?\( ?increase\( ?[^()]*\) ?\)"
+_FAR = r"^((?:(?! or 0 \* sum(?: by \(\w+\))?[^{})]*\{).)*)"
+"""As far as possible, but not into a zero for those without bad events: it is 0 whatever is summed."""
 _LEDGER = r"\[(?:(?P<d>\d+)d)?(?P<h>\d+)h59m\]"
 
 
@@ -107,6 +109,9 @@ RECORD: dict[str, Change] = {
     "the other values": edit(r'(?<=\w)=(~?)"', lambda found: '!~"' if found[1] else '!="'),
     "what is left out": edit(r'!(=|~)"', lambda found: '="' if found[1] == "=" else '=~"'),
     "what is left out counts": edit(r'\w+![=~]"[^"]*",?', ""),
+    "all values of the last": edit(_FAR + r'\b\w+=~?"[^"]*",?', r"\1"),
+    "the other values of the last": edit(_FAR + r'(?<=\w)=(~?)"', lambda found: f'{found[1]}!{found[2] or "="}"'),
+    "what is left out of the last counts": edit(_FAR + r'\b\w+![=~]"[^"]*",?', r"\1"),
     "no zero": edit(rf" or 0 \* {_SUM}", "", count=0),
     "only zero": edit(rf"{_SUM} or (0 \* )", r"\1"),
     "last kind of event forgotten": edit(rf" \+ \( {_SUM}( or 0 \* {_SUM})? \)(?!.* \+ \( sum)", ""),
@@ -163,9 +168,11 @@ def _mutants(document: Rule, changes: Callable[[Rule], dict[str, Change]]) -> It
         which = rule.get("alert") or rule["record"]
         slo = rule["labels"].get("slo", "") if which == "SloBlind" else ""
         full = " ".join(word for word in (which, rule["labels"].get("tier", ""), slo) if word)
+        tried = [rule]
         for name, change in changes(rule).items():
             changed = change(copy.deepcopy(rule))
-            if changed is not None and changed != rule and _reads(changed["expr"]):
+            if changed is not None and changed not in tried and _reads(changed["expr"]):
+                tried.append(changed)
                 yield Mutant(f"{full}: {name}", rule, changed)
 
 

@@ -14,6 +14,7 @@ from functools import cache
 from itertools import groupby
 from typing import NamedTuple
 
+from tests.alerts.months import sums
 from tests.alerts.mutants import Mutant, condition_mutants, objective_mutants
 from tests.alerts.play import OBJECTIVES, case_rules, case_tests, ledger_tests, live_tests, month_tests, rules
 from tests.alerts.stories import live_rules
@@ -54,7 +55,7 @@ def survivors(promtool: str, name: str, found: Sequence[Mutant]) -> list[Mutant]
         for tests in case_tests(name):
             alive = unnoticed(promtool, case_rules(rules("conditions"), name), tests, alive)
         return alive
-    alive = unnoticed(promtool, rules(name), month_tests(name), alive)
+    alive = unnoticed(promtool, sums(rules(name)), month_tests(name), alive)
     if live := live_tests(name):
         alive = unnoticed(promtool, live_rules(rules(name)), live, alive)
     return unnoticed(promtool, rules(name), ledger_tests(name), alive)

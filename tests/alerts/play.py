@@ -11,7 +11,7 @@ import msgspec
 from botstead.operate.alerting.conditions import Condition, load_conditions
 from botstead.operate.objectives.model import Objective, load_objectives, load_tiers
 from tests.alerts.cases import CASES, Case
-from tests.alerts.months import months
+from tests.alerts.months import months, sums
 from tests.alerts.stories import LEDGER, LIVE, Own, ledger_stories, live_rules, live_stories, told_as
 from tests.alerts.tools import failures, read
 
@@ -78,7 +78,7 @@ def play_ledger(promtool: str, name: str, document: dict[str, Any]) -> str:
 
 def play_months(promtool: str, name: str, document: dict[str, Any]) -> str:
     """What is wrong with an objective's sums over its ledger."""
-    return failures(promtool, document, month_tests(name))
+    return failures(promtool, sums(document), month_tests(name))
 
 
 def case_rules(document: dict[str, Any], alert: str) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def live_stories(objective: Objective, tiers: Tiers) -> Iterator[Story]:
     hour, limit = 60, min(0.9, float(fast.factor(tiers.period)) * budget)
     long = ceil(hour * limit)
     half = hour * limit / 2
-    well, broken = lasting(hour, 0.0), lasting(long + 8, 1.0)
+    well, soon, broken = lasting(hour, 0.0), lasting(10, 0.0), lasting(long + 8, 1.0)
     blip = lasting(ceil(half), half / ceil(half))
     usual, *others = [kind for kind in kinds(objective) if kind.verdict == "bad"]
     windows = _LIVE_FIGURES
@@ -71,8 +71,8 @@ def live_stories(objective: Objective, tiers: Tiers) -> Iterator[Story]:
         goes_on = well + broken + lasting(15, 1.6 * limit)
         yield Story("outage, then rather more than a page needs", goes_on, usual, must="fast")
     for other in others:
-        yield Story(f"outage by {other.grows[-1]}", well + broken, other, must="fast")
-    yield Story("outage among many events that do not count", well + broken, usual, must="fast", noise="neutral")
+        yield Story(f"outage by {other.grows[-1]}", soon + broken, other, must="fast")
+    yield Story("outage among many events that do not count", soon + broken, usual, must="fast", noise="neutral")
     yield Story("healthy among many events that do not count", lasting(40, 0.0), usual, noise="neutral")
     yield Story("blip of half the time that a page needs", well + blip + well, usual)
     yield Story("one failure at low traffic", sparse(40) + sparse(10, bad=True) + sparse(60), usual)
@@ -115,7 +115,7 @@ def ledger_stories(objective: Objective, tiers: Tiers) -> Iterator[Story]:
     yield few
     if objective.own is not None:
         yield few._replace(name="the same to one that does not want to page", modest=True, figures=("left",))
-    shares = {"medium": (10, 6, 6), "slow": (4, 24, 21), "creep": (1.6, 24, 54)}
+    shares = {"medium": (10, 6, 6), "slow": (4, 2, 14), "creep": (1.6, 8, 22)}
     for name, (times, before, during) in shares.items():
         tier = _tier(objective, tiers, name)
         if tier is not None:
