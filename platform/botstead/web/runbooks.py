@@ -19,15 +19,24 @@ from botstead.web.auth import PUBLIC, needs
 
 FOLDER: Final = "runbooks"
 SUFFIX: Final = ".md"
+PLACES: Final = """
+## Where that is
+
+- After `scripts/up`: `DATA` is the data folder, by default `.botstead`.
+- On Docker Compose, in the folder of compose.yaml: `DATA/logs/NAME.log` is `docker compose logs NAME`, without `-a` for worker and
+  scheduler; `botstead …` is `docker compose exec api-a botstead …`; SQL goes to `docker compose exec postgres psql -U botstead`;
+  settings of Prometheus and Alertmanager are in `compose/prometheus` and `secrets/receivers`.
+"""
+"""Added to each page: whoever is woken does not know what the pages take for known."""
 
 
 def pages(folder: Path) -> Mapping[str, str]:
-    """Read all runbooks.
+    """Read all runbooks, each with the places that its words stand for.
 
     Args:
         folder: with a Markdown file for each alert, by its name.
     """
-    return {path.name: path.read_text("utf-8") for path in folder.glob(f"*{SUFFIX}")}
+    return {path.name: path.read_text("utf-8").rstrip() + "\n" + PLACES for path in folder.glob(f"*{SUFFIX}")}
 
 
 @cache

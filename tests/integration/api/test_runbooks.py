@@ -6,6 +6,7 @@ import yaml
 
 from botstead.operate.alerting.files import rule_files
 from botstead.operate.alerting.rules import Links
+from botstead.web.runbooks import PLACES
 from tests.integration.api.served import told
 
 
@@ -23,6 +24,7 @@ def test_every_alert_leads_to_its_page(postgres_dsn):
             assert answer.headers["x-content-type-options"] == "nosniff"
             assert answer.text.startswith(f"# {alert}\n")
             assert "## First five minutes" in answer.text
+            assert answer.text.endswith(PLACES)
 
     told(postgres_dsn, story)
 
