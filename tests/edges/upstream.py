@@ -50,6 +50,8 @@ class Upstream:
         elif path == "/wait":
             await asyncio.sleep(float(query["seconds"][0]))
             await self.answer(send, 200, self.name.encode())
+        elif path.startswith("/metrics"):
+            await self.answer(send, 200, b"inside only")
         elif path == "/large":
             await self.answer(send, 200, LARGE)
         elif path.endswith("/told"):
