@@ -23,9 +23,9 @@ PLACES: Final = """
 ## Where that is
 
 - After `scripts/up`: `DATA` is the data folder, by default `.botstead`.
-- On Docker Compose, in the folder of compose.yaml: `DATA/logs/NAME.log` is `docker compose logs NAME`, without `-a` for worker and
-  scheduler; `botstead …` is `docker compose exec api-a botstead …`; SQL goes to `docker compose exec postgres psql -U botstead`;
-  settings of Prometheus and Alertmanager are in `compose/prometheus` and `secrets/receivers`.
+- On Docker Compose, in the folder of compose.yaml: `DATA/logs/NAME.log` is `docker compose logs NAME`, without `-a` for worker
+  and scheduler; `botstead …` is `docker compose exec api-a botstead …`; SQL goes to
+  `docker compose exec postgres psql -U botstead`; settings are in `compose/prometheus` and `secrets/receivers`.
 """
 """Added to each page: whoever is woken does not know what the pages take for known."""
 
