@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from botstead.processes.prove.quantile import quantile
 from tests.edges.edges import version
-from tests.edges.plays import Figures
+from tests.edges.load import Figures
 
 
 def table(figures: Mapping[str, Figures]) -> str:

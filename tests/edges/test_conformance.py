@@ -9,9 +9,9 @@ from functools import partial
 
 import pytest
 
-from tests.edges import plays
+from tests.edges import attacks, doors, harm
 from tests.edges.edges import KINDS, Site, program, running
-from tests.edges.plays import Figures
+from tests.edges.load import Figures
 from tests.edges.table import table
 
 FULL = os.environ.get("BOTSTEAD_TEST_EDGES") == "full"
@@ -25,25 +25,26 @@ def alone(play: Callable[[Site], Awaitable[list[str]]]) -> Play:
 
 
 PLAYS: dict[str, Play] = {
-    "unknown names are answered 421": alone(plays.unknown_names),
-    "nobody says who he is": alone(plays.forged_addresses),
-    "Grafana asks for the operator's login": alone(plays.grafana),
-    "metrics are read inside only": alone(plays.metrics),
-    "the inner door takes deliveries only": alone(plays.door),
-    "chunks that are none are refused": alone(plays.malformed_chunks),
-    "what is too large is refused early": alone(plays.oversized),
-    "no request hides in another": alone(plays.smuggled),
-    "a reload ends no stream": alone(plays.reloaded),
-    "deliveries are repeated, orders are not": alone(plays.fatal_requests),
-    "a restart loses no request": plays.rolling_restart if FULL else partial(plays.rolling_restart, slots=("api-b",)),
+    "unknown names are answered 421": alone(doors.unknown_names),
+    "nobody says who he is": alone(doors.forged_addresses),
+    "Grafana asks for the operator's login": alone(doors.grafana),
+    "Grafana's live boards get through": alone(doors.websocket),
+    "metrics are read inside only": alone(doors.metrics),
+    "the inner door takes deliveries only": alone(doors.door),
+    "chunks that are none are refused": alone(attacks.malformed_chunks),
+    "what is too large is refused early": alone(attacks.oversized),
+    "no request hides in another": alone(attacks.smuggled),
+    "a reload ends no stream": alone(harm.reloaded),
+    "deliveries are repeated, orders are not": alone(harm.fatal_requests),
+    "a restart loses no request": harm.rolling_restart if FULL else partial(harm.rolling_restart, slots=("api-b",)),
 }
 """What to play, in this order."""
 LONG: dict[str, Play] = {
-    "a slot that is not ready gets nothing": alone(plays.unready),
-    "a kill costs what was under way": plays.killed,
-    "a slot that stands still holds nobody up": plays.stopped,
-    "slow clients hold nobody up": partial(plays.slow_clients, many=100, patience=12),
-    "strangers have bounds": alone(plays.strangers),
+    "a slot that is not ready gets nothing": alone(harm.unready),
+    "a kill costs what was under way": harm.killed,
+    "a slot that stands still holds nobody up": harm.stopped,
+    "slow clients hold nobody up": partial(attacks.slow_clients, many=100, patience=12),
+    "strangers have bounds": alone(attacks.strangers),
 }
 ALL = {**PLAYS, **LONG} if FULL else PLAYS
 
