@@ -45,7 +45,7 @@ def docker(*words, check=True):
 def site(image, tmp_path_factory):
     site = Site(
         tmp_path_factory.mktemp("site"), NAME, image, http=8380, https=8343,
-        settings={"COMPOSE_PROFILES": PROFILES, "BOTSTEAD_CANARY_SECONDS": "1"},
+        settings={"COMPOSE_PROFILES": PROFILES, "BOTSTEAD_CANARY_SECONDS": "1", "BOTSTEAD_LOG_FOLDER": "/logs"},
     )  # fmt: skip
     site.prepare()
     receivers = site.folder / "secrets" / "receivers"
@@ -139,6 +139,27 @@ def test_everything_is_scraped_and_every_rule_is_loaded(site):
     }
 
 
+def test_lines_are_where_a_collector_may_read_them(site, image):
+    """As the collector's own user, who may do nothing but read."""
+    reader = (
+        "run",
+        "--rm",
+        "--user",
+        "10001:10001",
+        "--cap-drop",
+        "ALL",
+        "-v",
+        f"{NAME}_logs:/logs:ro",
+        "--entrypoint",
+        "cat",
+        image,
+    )
+    for instance in ("api-a", "worker-a", "scheduler-a"):
+        lines = [json.loads(line) for line in docker(*reader, f"/logs/{instance}.jsonl").split("\n")]
+        assert {line["instance"] for line in lines} == {instance}
+        assert all({"ts", "level", "event", "role"} <= set(line) for line in lines)
+
+
 def test_alertmanager_of_this_release_takes_every_kind_of_receiver(site, image):
     kinds = """receivers:
   - {kind: telegram, chat: -100, token_file: token}
@@ -151,15 +172,25 @@ def test_alertmanager_of_this_release_takes_every_kind_of_receiver(site, image):
 """
     receivers = site.folder / "secrets" / "receivers" / "receivers.yml"
     before = receivers.read_text()
-    receivers.write_text(kinds)
     try:
-        site.compose("run", "--rm", "--no-deps", "-T", "configure")
+        changed(site, receivers, kinds, telegram=True)
         said = site.inside("alertmanager", "amtool", "check-config", "/configured/alertmanager.yml")
     finally:
-        receivers.write_text(before)
-        site.compose("run", "--rm", "--no-deps", "-T", "configure")
+        changed(site, receivers, before, telegram=False)
     assert "SUCCESS" in said
     assert "3 receivers" in said
+
+
+def changed(site, file, text, *, telegram):
+    """Name other receivers, as compose/README.md says; returns when Alertmanager tells them."""
+    file.write_text(text)
+    site.compose("run", "--rm", "-T", "configure")
+    site.compose("kill", "-s", "HUP", "prometheus", "alertmanager")
+    wait_until(lambda: ("telegram_configs" in told(site)) == telegram, what="other receivers", seconds=30)
+
+
+def told(site):
+    return ask(site, "alertmanager", 9093, "/api/v2/status")["config"]["original"]
 
 
 def test_a_page_reaches_a_person_and_its_links_lead_somewhere(site, pager):

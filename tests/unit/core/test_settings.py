@@ -32,6 +32,8 @@ def test_settings_cannot_be_changed():
         ("samples", "no", False),
         ("samples", "ON", True),
         ("key_ring", "/run/keys.json", Path("/run/keys.json")),
+        ("log_folder", "", None),
+        ("trace_ratio", "", None),
         ("egress_allow", "127.0.0.1:9300, 10.0.0.0/8", ("127.0.0.1:9300", "10.0.0.0/8")),
         ("egress_allow", "", ()),
         ("egress_allow", "a, ,b,", ("a", "b")),
