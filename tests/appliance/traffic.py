@@ -12,6 +12,7 @@ import threading
 import time
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import httpx
@@ -31,12 +32,14 @@ class Traffic:
         channel: for signed deliveries.
         rate: requests a second; every fourth is a page, the others are deliveries.
         name: which host the edge takes it for; by default that of the URL.
+        begin: what its thread does first.
     """
 
     url: str
     channel: Signed
     rate: float = 100.0
     name: str = ""
+    begin: Callable[[], None] = lambda: None
     seconds: list[float] = field(default_factory=list)
     failed: Counter = field(default_factory=Counter)
     delivered: set[str] = field(default_factory=set)
@@ -44,7 +47,7 @@ class Traffic:
     def __enter__(self):
         self._over = threading.Event()
         self._flows = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
+        self._thread = threading.Thread(target=self._main, daemon=True)
         self._thread.start()
         assert self._flows.wait(PATIENCE), f"no traffic: {self.failed}"
         return self
@@ -53,6 +56,10 @@ class Traffic:
         self._over.set()
         self._thread.join(PATIENCE * 2)
         assert not self._thread.is_alive()
+
+    def _main(self):
+        self.begin()
+        asyncio.run(self._run())
 
     async def _run(self):
         trust = ssl.create_default_context()

@@ -52,11 +52,12 @@ def _stack(config: Json, names: tuple[str, ...], files: Mapping[str, tuple[str, 
     secrets = {each["source"] for service in services.values() for each in service.get("secrets", ())}
     configs = dict(each for name in names for each in _configs(config["services"][name], files))
     volumes = {mount["source"] for each in services.values() for mount in each.get("volumes", ()) if mount["type"] == "volume"}
+    owned = {_volume_name(name, path): options for name in names for path, options in _tmpfs(config["services"][name]) if options}
     given = {name: each["file"] for name, each in config["secrets"].items()} | {"key_ring": "secrets/key_ring"}
     found: Json = {"services": services, "networks": {name: _network(config, name) for name in sorted(used)}}
     found["secrets"] = {name: _versioned(name, given[name]) for name in sorted(secrets)}
     found["configs"] = {name: _versioned(name, file) for name, file in sorted(configs.items())}
-    found["volumes"] = {name: {} for name in sorted(volumes)}
+    found["volumes"] = {name: _in_memory(owned[name]) if name in owned else {} for name in sorted(volumes)}
     return {key: value for key, value in found.items() if value}
 
 
@@ -86,7 +87,7 @@ def _service(name: str, service: Json, files: Mapping[str, tuple[str, ...]]) -> 
         kept["environment"]["BOTSTEAD_INSTANCE"] = f"{name}-{{{{.Task.Slot}}}}"
     if configs := [{"source": each, "target": target} for each, target in _config_targets(service, files)]:
         kept["configs"] = configs
-    kept["volumes"] = [*_volumes(service)]
+    kept["volumes"] = [*_volumes(name, service)]
     kept["deploy"] = {**service["deploy"], **_deploy(name)}
     return {key: kept[key] for key in kept if kept[key] not in ([], {})}
 
@@ -106,15 +107,33 @@ def _secret(used: Json) -> Json:
     return {"source": used["source"], "target": target if target.startswith("/") else f"/run/secrets/{target}"}
 
 
-def _volumes(service: Json) -> Iterator[Json]:
-    """Keep named volumes but the one for state; folders and files of the repository become configurations."""
+def _volumes(name: str, service: Json) -> Iterator[Json]:
+    """Keep named volumes; folders and files of the repository become configurations."""
     for mount in service.get("volumes", ()):
-        if mount["type"] == "volume" and mount["target"] != STATE:
+        if mount["type"] == "volume":
             yield {"type": "volume", "source": mount["source"], "target": mount["target"]}
-    for path in [each.partition(":")[0] for each in service.get("tmpfs", ())] + [STATE] * _holds_state(service):
-        yield {"type": "tmpfs", "target": path, "tmpfs": {"size": 16_777_216}}
+    for path, options in _tmpfs(service):
+        if options:
+            yield {"type": "volume", "source": _volume_name(name, path), "target": path}
+        else:
+            yield {"type": "tmpfs", "target": path, "tmpfs": {"size": 16_777_216}}
     if service.get("shm_size"):
         yield {"type": "tmpfs", "target": "/dev/shm", "tmpfs": {"size": _bytes(service["shm_size"])}}  # noqa: S108  # in a container
+
+
+def _tmpfs(service: Json) -> Iterator[tuple[str, str]]:
+    """Find folders in memory, each with its owner and mode. Without those the folder is as it is in the image."""
+    for path, _, options in (each.partition(":") for each in service.get("tmpfs", ())):
+        yield path, options
+
+
+def _volume_name(service: str, path: str) -> str:
+    return service + path.replace("/", "_")
+
+
+def _in_memory(options: str) -> Json:
+    """A swarm's own tmpfs knows no owner, but a volume in memory does."""
+    return {"driver": "local", "driver_opts": {"type": "tmpfs", "device": "tmpfs", "o": options}}
 
 
 def _bytes(size: str | int) -> int:
