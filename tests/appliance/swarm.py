@@ -50,11 +50,18 @@ class Swarm:
         return self.on(1, *words, seconds=seconds)
 
     def up(self):
+        self.down()
         subprocess.run([SCRIPT, "up"], check=True, timeout=120, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         for node in (1, 2, 3):
             self.load(node, self.image, *(name for name, nodes in IMAGES.items() if node in nodes))
-        own = self.ask("info", "--format", "{{.Swarm.NodeID}}")
-        self.ask("node", "update", "--label-add", "botstead.data=true", "--label-add", "botstead.edge=true", own)
+        self.ids = {node: self.on(node, "info", "--format", "{{.Swarm.NodeID}}") for node in (1, 2, 3)}
+        self.ask("node", "update", "--label-add", "botstead.data=true", "--label-add", "botstead.edge=true", self.ids[1])
+
+    def available(self, node, availability):
+        self.ask("node", "update", "--availability", availability, self.ids[node])
+
+    def alive(self, node):
+        return self.ask("node", "inspect", "-f", "{{.Status.State}}", self.ids[node]) == "ready"
 
     def load(self, node, *images):
         """Bring images to a node, over a file: no registry is near."""
@@ -64,7 +71,12 @@ class Swarm:
         file.unlink()
 
     def down(self):
-        subprocess.run([SCRIPT, "down"], check=False, timeout=120, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        """End all. An engine that was killed leaves mounts behind, over which the script stumbles once."""
+        for _ in range(3):
+            subprocess.run([SCRIPT, "down"], check=False, timeout=120, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            if not FOLDER.exists() and not Path("/run/netns/bsw").exists():
+                return
+        raise AssertionError(f"{FOLDER} or its network namespaces are left")
 
     def prepare(self):
         self.site.settings = {"BOTSTEAD_CANARY_SECONDS": "3"}
@@ -103,7 +115,7 @@ class Swarm:
 
     def node_of(self, service):
         """Return the number of the node on which a service's first task runs."""
-        hosts = {self.on(node, "info", "--format", "{{.Swarm.NodeID}}"): node for node in (1, 2, 3)}
+        hosts = {identity: node for node, identity in self.ids.items()}
         task = self.ask("service", "ps", "-q", "--filter", "desired-state=running", f"{STACK}_{service}").split()[0]
         return hosts[self.ask("inspect", "-f", "{{.NodeID}}", task)]
 

@@ -15,7 +15,7 @@ def swarm(image, tmp_path_factory):
     try:
         made.up()
         for node in (2, 3):
-            made.ask("node", "update", "--availability", "drain", made.on(node, "info", "--format", "{{.Swarm.NodeID}}"))
+            made.available(node, "drain")
         made.prepare()
         made.deploy("data")
         until(lambda: made.services() == {"postgres": "1/1", "valkey": "1/1"}, seconds=90, said=made.services)
@@ -81,7 +81,7 @@ def test_a_bad_release_is_taken_back(swarm, traffic, image):
 def test_a_node_is_lost(swarm, traffic):
     for node in (2, 3):
         swarm.load(node, swarm.image_of("worker"))
-        swarm.ask("node", "update", "--availability", "active", swarm.on(node, "info", "--format", "{{.Swarm.NodeID}}"))
+        swarm.available(node, "active")
     swarm.deploy("stack", swarm.image_of("worker"))
     spread = {"worker": "2/2", "scheduler": "2/2", "api-a": "1/1", "api-b": "1/1"}
     until(lambda: spread.items() <= swarm.services().items(), seconds=180, said=swarm.services)
@@ -91,7 +91,8 @@ def test_a_node_is_lost(swarm, traffic):
         seconds=120,
         said=lambda: swarm.node_of("api-b"),
     )
-    before = len(traffic.delivered)
-    swarm.lose(swarm.node_of("api-b"))
+    lost, before = swarm.node_of("api-b"), len(traffic.delivered)
+    swarm.lose(lost)
+    until(lambda: not swarm.alive(lost), seconds=60, said=lambda: swarm.ask("node", "ls"))
+    until(lambda: swarm.node_of("api-b") != lost and swarm.services()["api-b"] == "1/1", seconds=120, said=swarm.services)
     until(lambda: len(traffic.delivered) > before + 1000, seconds=90, said=lambda: traffic.failed)
-    until(lambda: swarm.services()["api-b"] == "1/1", seconds=120, said=swarm.services)

@@ -3,6 +3,7 @@
 A bad release of each kind is stopped where it shows: at its start, at its own health, at what the edge sees, at the canary.
 """
 
+import json
 import subprocess
 
 import pytest
@@ -86,6 +87,45 @@ def image_of(site, service):
 
 def upgrade(site, *words, **how):
     return site.run("scripts/upgrade", *words, **QUICK, **how)
+
+
+def test_the_doctor_knows_a_sound_installation(site):
+    found = {each["check"]: each for each in json.loads(site.run("scripts/doctor", "--json", check=False))}
+    sound = [
+        "engine",
+        "settings",
+        "secrets",
+        "compose files",
+        "containers",
+        "release",
+        "drift",
+        "ports",
+        "logs",
+        "volumes",
+        "database",
+    ]
+    sound += ["collation", "passwords", "write-ahead log", "road", "metrics"]
+    assert {name: found[name]["status"] for name in sound} == dict.fromkeys(sound, "ok"), found
+    assert found["alerts"]["status"] == found["heartbeat"]["status"] == "warning", "nobody is named in receivers.yml"
+
+
+def test_the_doctor_finds_what_is_broken(site):
+    site.compose("stop", "scheduler")
+    (site.folder / "secrets").chmod(0o755)
+    with (site.folder / ".env").open("a") as file:
+        file.write("API_MEMORY=200m\n")
+    try:
+        found = {each["check"]: each for each in json.loads(site.run("scripts/doctor", "--json", check=False))}
+        assert site.status == 1
+    finally:
+        (site.folder / "secrets").chmod(0o700)
+        lines = (site.folder / ".env").read_text().splitlines()
+        (site.folder / ".env").write_text("\n".join(lines[:-1]) + "\n")
+        site.compose("up", "-d", "--no-deps", "--wait", "scheduler")
+    assert "scheduler is exited" in found["containers"]["detail"]
+    assert found["secrets"]["detail"].endswith("chmod 700 secrets.")
+    assert "api-a, api-b" in found["drift"]["detail"]
+    assert "API_MEMORY" in found["settings"]["detail"]
 
 
 def test_a_replica_that_is_killed(site):

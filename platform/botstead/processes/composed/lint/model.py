@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 import msgspec
 
 OWN = "botstead"
-"""Last part of the name of our own image."""
+"""What rules call our own image."""
+OURS = ("worker", "api-a")
+"""Services that run it, under whatever name."""
 UNITS = {"h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001, "us": 0.000_001, "µs": 0.000_001, "ns": 0.000_000_001}
 DURATION = re.compile(r"(\d+(?:\.\d+)?)(h|ms|us|µs|ns|m|s)")
 
@@ -109,6 +111,7 @@ class Service(msgspec.Struct, frozen=True):
     networks: dict[str, Any] | None = None
     restart: str = "no"
     stop_grace_period: str = ""
+    own: bool = False
 
     @property
     def repository(self) -> str:
@@ -125,8 +128,8 @@ class Service(msgspec.Struct, frozen=True):
 
     @property
     def short(self) -> str:
-        """The image's name without its registry and folder: postgres, caddy, prometheus."""
-        return self.repository.rpartition("/")[2]
+        """The image's name without its registry and folder: postgres, caddy, prometheus; ours, whatever an operator calls it."""
+        return OWN if self.own else self.repository.rpartition("/")[2]
 
     @property
     def one_shot(self) -> bool:
@@ -218,7 +221,13 @@ def read(rendered: bytes) -> Composed:
     Raises:
         msgspec.DecodeError: it is something else.
     """
-    return msgspec.json.decode(rendered, type=Composed, strict=False)
+    found = msgspec.json.decode(rendered, type=Composed, strict=False)
+    ours = {found.services[name].repository for name in OURS if name in found.services}
+    services = {
+        name: msgspec.structs.replace(each, own=True) if each.repository in ours else each
+        for name, each in found.services.items()
+    }
+    return msgspec.structs.replace(found, services=services)
 
 
 def seconds(duration: str) -> float:
