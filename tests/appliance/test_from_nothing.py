@@ -137,6 +137,19 @@ def test_two_commands_from_nothing(fresh, capsys):
         assert client.get("/health", headers={"Host": "elsewhere"}).status_code == 421
 
 
+def test_the_command_line_finds_the_appliance_that_it_is_in(fresh):
+    bots = json.loads(fresh.inside("api-a", "botstead", "bots", "list", "--json"))
+    assert "echo" in {bot["name"] for bot in bots}
+
+
+def test_without_its_files_it_says_what_to_do(fresh, tmp_path):
+    for name in ("compose.yaml", "compose"):
+        (tmp_path / name).symlink_to(fresh.folder / name)
+    elsewhere = Fresh(tmp_path, PROJECT, TAG, http=1, https=2)
+    assert "run scripts/init first" in elsewhere.compose("up", "-d", "--wait", check=False)
+    assert elsewhere.status != 0
+
+
 def test_again_nothing_changes(fresh):
     before, env = containers(fresh), (fresh.folder / ".env").read_bytes()
     assert "nothing was changed" in fresh.init()

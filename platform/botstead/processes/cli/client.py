@@ -18,6 +18,7 @@ from botstead.processes import environment
 from botstead.processes.cli.output import Output
 from botstead.processes.embedded.description import NAME
 
+ADMIN_KEY = "admin.key"
 PATIENCE = 30.0
 """Seconds that one request may take."""
 PAGE = 200
@@ -139,7 +140,7 @@ def find(*, data: Path | None, url: str | None, key_file: Path | None) -> Client
     """
     if url is not None and key_file is not None:
         return Client(url, _key(key_file))
-    known = _described(data or _usual_folder())
+    known = _described(data) if data else _usual()
     return Client(url or known.url, _key(key_file or Path(known.admin_key_file)))
 
 
@@ -158,11 +159,16 @@ def with_api(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def _usual_folder() -> Path:
+def _usual() -> _Description:
+    """Return the appliance of the settings: that of the data folder; in a container of an API process, that process."""
     try:
-        return environment.effective(environment.variables()).data
+        settings = environment.effective(environment.variables())
     except ConfigurationError as error:
         raise Failure(error.message) from error
+    key = settings.data / ADMIN_KEY
+    if settings.api_port and key.exists() and not (settings.data / NAME).exists():
+        return _Description(f"http://127.0.0.1:{settings.api_port}", str(key))
+    return _described(settings.data)
 
 
 def _described(folder: Path) -> _Description:
