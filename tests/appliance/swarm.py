@@ -8,12 +8,11 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 from botstead.processes.prove.deliveries import Signed
 from botstead.runtime import keyring
-from tests.appliance.engine import TREE, docker
+from tests.appliance.engine import docker
 from tests.appliance.site import DOMAIN, Site
 from tests.appliance.traffic import Traffic
 
@@ -133,14 +132,3 @@ class Swarm:
         """Cut a node off and end its engine, as when a machine dies."""
         subprocess.run(["ip", "netns", "exec", "bsw", "ip", "link", "set", f"p{node}", "down"], check=True)
         os.kill(int((FOLDER / f"{node}.pid").read_text()), 9)
-
-
-def until(true, *, seconds, said):
-    """Wait for a condition."""
-    last = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < last, f"after {seconds} s: {said()}"
-        time.sleep(0.5)
-
-
-__all__ = ["SCRIPT", "TREE", "Swarm", "until"]

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.appliance.site import variant
-from tests.appliance.swarm import SCRIPT, Swarm, until
+from tests.appliance.swarm import SCRIPT, Swarm
+from tests.appliance.traffic import until
 
 pytestmark = pytest.mark.skipif(not SCRIPT, reason="no script for a swarm is named by BOTSTEAD_TEST_SWARM")
 OURS = ("api-a", "api-b", "worker", "scheduler")

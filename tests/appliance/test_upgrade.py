@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from tests.appliance.site import Site, variant
+from tests.appliance.traffic import until
 
 PACKAGE = "/opt/botstead/lib/python3*/site-packages/botstead"
 NAME = "botstead-upgrade"
@@ -128,7 +129,7 @@ def test_the_doctor_finds_what_is_broken(site):
     assert "API_MEMORY" in found["settings"]["detail"]
 
 
-def test_a_replica_that_is_killed(site):
+def test_a_replica_that_is_killed(site, traffic):
     killed = site.compose("ps", "-q", "api-a").strip()
     pid = site.run("docker", "inspect", "-f", "{{.State.Pid}}", killed).strip()
     site.run(
@@ -142,6 +143,7 @@ def test_a_replica_that_is_killed(site):
     )
     site.compose("up", "-d", "--no-deps", "--wait", "api-a")
     assert site.run("docker", "inspect", "-f", "{{.State.Pid}}", killed).strip() != pid
+    until(lambda: len(traffic.seconds) > 1000, seconds=60, said=lambda: traffic.report("killed"))
 
 
 def test_every_process_is_replaced(site):

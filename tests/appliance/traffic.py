@@ -110,3 +110,11 @@ class Traffic:
             "p99_ms": round(cuts[98] * 1000),
         }
         return f"{what}: {json.dumps(told | {'max_ms': round(max(self.seconds) * 1000)})}"
+
+
+def until(true, *, seconds, said):
+    """Wait for a condition."""
+    last = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < last, f"after {seconds} s: {said()}"
+        time.sleep(0.5)
