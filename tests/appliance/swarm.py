@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 from botstead.processes.prove.deliveries import Signed
@@ -113,10 +114,10 @@ class Swarm:
         return self.on(node, "ps", "-q", "--filter", f"label=com.docker.swarm.service.name={STACK}_{service}").split()[0]
 
     def node_of(self, service):
-        """Return the number of the node on which a service's first task runs."""
+        """Return the number of the node on which a service's first task runs; 0 while there is none."""
         hosts = {identity: node for node, identity in self.ids.items()}
-        task = self.ask("service", "ps", "-q", "--filter", "desired-state=running", f"{STACK}_{service}").split()[0]
-        return hosts[self.ask("inspect", "-f", "{{.NodeID}}", task)]
+        tasks = self.ask("service", "ps", "-q", "--filter", "desired-state=running", f"{STACK}_{service}").split()
+        return hosts.get(self.ask("inspect", "-f", "{{.NodeID}}", tasks[0]), 0) if tasks else 0
 
     def query(self, sql):
         return self.ask("exec", self.container("postgres"), "psql", "-XAtq", "-U", "botstead", "-d", "botstead", "-c", sql)
@@ -129,6 +130,21 @@ class Swarm:
         return Traffic("https://10.77.0.1", channel, name=DOMAIN, begin=lambda: enter("bn1"))
 
     def lose(self, node):
-        """Cut a node off and end its engine, as when a machine dies."""
+        """Cut a node off and end all that runs on it, as when a machine dies."""
         subprocess.run(["ip", "netns", "exec", "bsw", "ip", "link", "set", f"p{node}", "down"], check=True)
-        os.kill(int((FOLDER / f"{node}.pid").read_text()), 9)
+        for pid in processes(f"{FOLDER}/{node}/"):
+            with suppress(ProcessLookupError):
+                os.kill(pid, 9)
+
+
+def processes(folder):
+    """Return the processes that were started with a folder of a node, and their children: engine, shims, containers."""
+    parents, found = {}, set()
+    for each in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            parents[int(each.name)] = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+            if folder in (each / "cmdline").read_text(errors="replace"):
+                found.add(int(each.name))
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
