@@ -110,9 +110,10 @@ def ask(client, visitor, text):
 
 
 def listen(client, visitor, *, until):
-    seen = []
+    seen, deadline = [], time.monotonic() + PATIENCE
     with client.stream("GET", "/chat/echo/events", headers={"X-Visitor": visitor}) as events:
-        for line in events.iter_lines():
+        for line in events.iter_lines():  # signs of life among them, so it would never end by itself
+            assert time.monotonic() < deadline, f"no answer: {seen}"
             if line.startswith("data:"):
                 said = json.loads(line.removeprefix("data:"))
                 seen.append((said["direction"], said["text"]))
