@@ -50,6 +50,14 @@ ours() { # services that run our image and stay, in the order of their turn
     grep -x scheduler <<<"$all" || true
 }
 
+turns() { # whoever does not serve comes first, so that never two slots are away
+    local each later=()
+    for each in $(ours); do
+        if [[ $(state "$each") == "running healthy" ]]; then later+=("$each"); else echo "$each"; fi
+    done
+    printf '%s\n' "${later[@]}"
+}
+
 state() { # SERVICE: such as «running healthy»
     local id
     id=$(docker compose ps -aq "$1" | head -1)

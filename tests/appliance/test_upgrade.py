@@ -4,6 +4,8 @@ A bad release of each kind is stopped where it shows: at its start, at its own h
 """
 
 import json
+import os
+import signal
 import subprocess
 
 import pytest
@@ -171,6 +173,26 @@ def test_a_bad_release_is_taken_back(site, first, kind):
     assert {image_of(site, each) for each in ("api-a", "api-b", "worker", "scheduler")} == {was}
     assert f"BOTSTEAD_VERSION={was.partition(':')[2]}\n" in (site.folder / ".env").read_text()
     assert "healthy" in site.compose("ps", "worker")
+
+
+def test_an_upgrade_that_is_cut_short(site, first):
+    was, journal = image_of(site, "api-a"), site.folder / "releases" / "journal"
+    new = variant(first, f"{NAME}:cut", "LABEL release=cut")
+    before = len(journal.read_text()) if journal.exists() else 0
+    command = ["scripts/upgrade", "--image", new]
+    running = subprocess.Popen(
+        command, cwd=site.folder, env=site.environment | QUICK, stdin=subprocess.DEVNULL, start_new_session=True
+    )
+    try:
+        until(lambda: journal.exists() and "Replace api-b" in journal.read_text()[before:], seconds=120, said=running.poll)
+    finally:
+        os.killpg(running.pid, signal.SIGKILL)
+        running.wait(10)
+    found = {each["check"]: each for each in json.loads(site.run("scripts/doctor", "--json", check=False))}
+    assert "interrupted" in found["release"]["detail"]
+    site.run("scripts/rollback", **QUICK)
+    assert {image_of(site, each) for each in ("api-a", "api-b", "worker", "scheduler")} == {was}
+    assert not (site.folder / "releases" / "pending").exists()
 
 
 def test_the_way_back(site, first):
