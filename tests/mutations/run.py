@@ -114,6 +114,11 @@ def _judged(mutation: Mutation, done: subprocess.CompletedProcess[str]) -> tuple
     if result.get("folder"):
         shutil.rmtree(result["folder"], ignore_errors=True)
     broken = [figure for figure in result["figures"] if not figure["holds"]]
-    said = "; ".join(f"{each['promise']} {each['name']}: {each['value']:g} ({each['wanted']})" for each in broken)
+    said = "; ".join(f"{each['promise']} {each['name']}: {_value(each['value'])} ({each['wanted']})" for each in broken)
     caught = done.returncode == 1 and any(each["promise"] == mutation.promise for each in broken)
     return caught, said or f"{result['outcome']} {result['why']}"
+
+
+def _value(value: float | None) -> str:
+    """JSON has no infinity."""
+    return "never" if value is None else f"{value:g}"

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
+
 import pytest
 
-from botstead.processes.prove.judge import chain, compare, unanswered
+from botstead.processes.prove.judge import chain, compare, reply_seconds, unanswered
 from botstead.processes.prove.provider import Entry
 from botstead.processes.prove.stage import Stage
 
@@ -63,3 +66,18 @@ def test_what_was_sent_twice_must_have_been_under_way_at_a_fault(tmp_path, fault
 
 def test_what_is_unanswered_is_counted():
     assert unanswered(ACKED, _sent(FIRST, THIRD)) == 2
+
+
+def test_how_long_replies_took_is_told_of_what_was_acknowledged_in_a_span():
+    load = SimpleNamespace(
+        acked={("1:x", "5"): [11, 12, 13], ("2:y", "5"): [14]},
+        delivered={
+            ("1:x", "5", "u11"): 0.0,
+            ("1:x", "5", "u12"): -1.0,  # before
+            ("1:x", "5", "u13"): 1.75,
+            ("1:x", "5", "u15"): 1.0,  # refused, so nobody owes a reply
+            ("2:y", "5", "u14"): 1.0,
+        },
+    )
+    sent = [*_sent("3 x u11"), *_sent("4 x u11", "1 x u12", "5 x u13")]
+    assert sorted(reply_seconds(load, sent, 0.0, 2.0)) == [0.0, 0.25, math.inf], "first replies; u14 has none"

@@ -6,6 +6,7 @@ an update that was done twice, lost or taken out of order shows in every reply a
 
 from __future__ import annotations
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -154,3 +155,19 @@ def chain(acked: Iterable[int]) -> list[str]:
         last = sha256(f"{seq} {last} u{update}".encode()).hexdigest()[:16]
         replies.append(f"{seq} {last} u{update}")
     return replies
+
+
+def reply_seconds(load: Load, sent: Iterable[Sent], begin: float, end: float) -> list[float]:
+    """Return how long replies took, of what was acknowledged; infinity where none came.
+
+    Args:
+        load: that was delivered.
+        sent: what reached the provider, in order.
+        begin: first deliveries from here, in Unix seconds …
+        end: … to here count.
+    """
+    replied: dict[tuple[str, str, str], float] = {}
+    for entry in sent:
+        replied.setdefault((entry.token, entry.chat, entry.text.rpartition(" ")[2]), entry.at)
+    acked = {(token, chat, f"u{number}") for (token, chat), numbers in load.acked.items() for number in numbers}
+    return [replied.get(key, math.inf) - at for key, at in load.delivered.items() if begin <= at <= end and key in acked]

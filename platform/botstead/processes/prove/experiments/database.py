@@ -14,7 +14,7 @@ from botstead.processes.prove.ask import ask
 from botstead.processes.prove.asking import Asking, asking
 from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.installation import installation
-from botstead.processes.prove.judge import CHAIN, judge, unanswered
+from botstead.processes.prove.judge import CHAIN, judge, reply_seconds, unanswered
 from botstead.processes.prove.load import Load
 from botstead.processes.prove.quantile import quantile
 
@@ -168,8 +168,9 @@ async def held_back(stage: Stage) -> None:
             ended = time.time()
             load.stop()
         await running.settle(load)
-        before = quantile(_reply_seconds(running, load, began - calm * 2 / 3, began), empty=0.0)
-        during = quantile(_reply_seconds(running, load, began + held / 2, ended))
+        replied = running.provider.sent()
+        before = quantile(reply_seconds(load, replied, began - calm * 2 / 3, began), empty=0.0)
+        during = quantile(reply_seconds(load, replied, began + held / 2, ended))
         stage.note(f"replies at {rate:.0f}/s, p99: {1e3 * before:.0f} ms before, {1e3 * during:.0f} ms in the second half")
         stage.at_most("P9", "reply, p99, with the transaction open", 1e3 * during, 1e3 * max(SLOWER * before, floor), unit="ms")
         load.acked |= first.acked
@@ -195,16 +196,6 @@ async def _open(running: Installation, seconds: float) -> None:
             await asyncio.sleep(seconds)
     finally:
         connection.terminate()
-
-
-def _reply_seconds(running: Installation, load: Load, begin: float, end: float) -> list[float]:
-    """Return how long replies took, of updates first delivered in a span of Unix seconds."""
-    found = []
-    for sent in running.provider.sent():
-        delivered = load.delivered.get((sent.token, sent.chat, sent.text.rpartition(" ")[2]), 0.0)
-        if begin <= delivered <= end:
-            found.append(sent.at - delivered)
-    return found
 
 
 async def _dead(running: Installation) -> int:

@@ -10,19 +10,22 @@ from urllib.parse import urlsplit
 
 from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.installation import installation
-from botstead.processes.prove.judge import judge
+from botstead.processes.prove.judge import judge, reply_seconds
 from botstead.processes.prove.limits import Senders, senders
 from botstead.processes.prove.load import Load
 from botstead.processes.prove.quantile import quantile
 
 if TYPE_CHECKING:
     from botstead.processes.prove.installation import Installation
+    from botstead.processes.prove.judge import Span
     from botstead.processes.prove.stage import Stage
 
 CONVERSATIONS = 200
 SLOWER = 2.0
 """Times the acknowledgement may take that it takes without a fault …"""
 REFUSED_SHARE = 0.001
+REPLY_SECONDS = 3.0
+"""Without Valkey a worker looks four times a second; the rest is for busy machines."""
 LIMIT = 30.0
 """Messages a second that the provider would take from the bot, as Telegram does."""
 OPEN = 2.0
@@ -47,10 +50,16 @@ async def valkey(stage: Stage) -> None:
             await asyncio.sleep(seconds)
             baseline = quantile(load.ack_seconds[warm:], empty=0.0)
             stage.note(f"acknowledged within {1e3 * baseline:.1f} ms (p99) without a fault")
+            spans = {}
             for name, fault in FAULTS.items():
-                await _hurt(running, load, sending, name, fault, seconds=seconds, slowest=max(SLOWER * baseline, floor))
+                spans[name] = await _hurt(
+                    running, load, sending, name, fault, seconds=seconds, slowest=max(SLOWER * baseline, floor)
+                )
             load.stop()
         await running.settle(load)
+        for name, (began, ended) in spans.items():
+            waited = quantile(reply_seconds(load, running.provider.sent(), began, ended))
+            stage.at_most("P10", f"reply, p99 ({name})", waited, REPLY_SECONDS, unit="s")
         stage.at_most("P10", "share of deliveries refused", load.refused.total() / load.deliveries, REFUSED_SHARE)
         stage.none("P6", "answers other than 200 and 503", load.wrong)
         judge(load, running).check(stage, allowed_again=0)
@@ -65,8 +74,9 @@ async def _hurt(  # noqa: PLR0913  # each has a name at the call
     *,
     seconds: float,
     slowest: float,
-) -> None:
-    began, first = time.monotonic(), len(load.ack_seconds)
+) -> Span:
+    """Do it, and judge what was acknowledged and sent meanwhile; returns from when to when it lasted."""
+    began, first, since = time.monotonic(), len(load.ack_seconds), time.time()
     running.note(f"Valkey: {name}", kind="fault")
     await fault(running, seconds)
     running.note(f"Valkey: {name}: over", kind="recovery")
@@ -75,6 +85,7 @@ async def _hurt(  # noqa: PLR0913  # each has a name at the call
     stage.at_least("P10", f"acknowledged ({name})", len(taken), 1)
     stage.at_most("P10", f"acknowledgement, p99 ({name})", 1e3 * quantile(taken), 1e3 * slowest, unit="ms")
     stage.at_most("P10", f"{SENDS} ({name})", sending.busiest(began), OPEN * LIMIT)
+    return since, time.time()
 
 
 async def _flush(running: Installation, seconds: float) -> None:
