@@ -80,6 +80,13 @@ def signal(site, service, *words):
     )
 
 
+def taken(site, slot):
+    """Return how many deliveries a slot has answered."""
+    read = "import urllib.request as u; print(u.urlopen('http://127.0.0.1:9100/metrics').read().decode())"
+    lines = site.inside(slot, "python", "-I", "-S", "-c", read).splitlines()
+    return sum(float(line.split()[1]) for line in lines if line.startswith("channel_ack_duration_seconds_count"))
+
+
 def test_it_serves_its_own_name_only_and_keeps_what_is_inside(site, edge, channel):
     assert ask(site, "/chat/echo").status_code == 200
     assert ask(site, "/", host="evil.example").status_code == 421
@@ -137,6 +144,9 @@ def test_a_frozen_slot_holds_nobody_up_for_long(site, edge, channel, capsys):
 
 def test_a_killed_slot_costs_what_was_under_way(site, edge, channel, capsys):
     with Traffic(f"https://127.0.0.1:{site.https}", channel, name=DOMAIN) as traffic:
+        # The other one was frozen a moment ago: to kill this one before the edge trusts that one again would be two faults at once.
+        before = taken(site, "api-b")
+        wait_until(lambda: taken(site, "api-b") > before, what="deliveries at api-b")
         signal(site, "api-a", "kill", "-s", "KILL")
         site.compose("up", "-d", "--no-deps", "--wait", "--pull", "never", "api-a")
     with capsys.disabled():
