@@ -50,10 +50,10 @@ ours() { # services that run our image and stay, in the order of their turn
     grep -x scheduler <<<"$all" || true
 }
 
-turns() { # whoever does not serve comes first, so that never two slots are away
+turns() { # whoever does not serve comes first, so that never two slots are away; one that drains still counts as healthy
     local each later=()
     for each in $(ours); do
-        if [[ $(state "$each") == "running healthy" ]]; then later+=("$each"); else echo "$each"; fi
+        if [[ $(state "$each") == "running healthy" ]] && answers "$each"; then later+=("$each"); else echo "$each"; fi
     done
     printf '%s\n' "${later[@]}"
 }
