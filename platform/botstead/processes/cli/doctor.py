@@ -20,6 +20,7 @@ from botstead.processes.checking import MISSING, OK, WRONG, Check
 from botstead.processes.cli import looking
 from botstead.processes.cli.client import Failure, find
 from botstead.processes.cli.output import Output
+from botstead.processes.composed.facts import read_watched
 from botstead.processes.embedded import distribution
 from botstead.processes.embedded.alerting import NONE
 from botstead.processes.embedded.description import NAME
@@ -172,15 +173,12 @@ def _alerts(settings: Settings) -> tuple[str, str]:
     url, teller = running.get("prometheus"), running.get("alertmanager")
     if not url or not teller:
         return MISSING, "Prometheus and Alertmanager run while the appliance does. `botstead up` starts it."
-    targets = _asked(f"{url}/api/v1/targets?state=active")["activeTargets"]
-    rules = [rule for group in _asked(f"{url}/api/v1/rules")["groups"] for rule in group["rules"]]
-    down = [target["labels"]["instance"] for target in targets if target["health"] == "down"]
-    broken = [rule["name"] for rule in rules if rule["health"] == "err"]
-    tellers = _asked(f"{url}/api/v1/alertmanagers")["activeAlertmanagers"]
-    if down or broken or not tellers:
-        said = [f"not scraped: {', '.join(down)}"] * bool(down) + [f"broken rules: {', '.join(broken)}"] * bool(broken)
+    seen = read_watched(*(_asked(f"{url}/api/v1/{what}") for what in ("targets?state=active", "rules", "alertmanagers")))
+    if seen.down or seen.broken or not seen.tellers:
+        said = [f"not scraped: {', '.join(seen.down)}"] * bool(seen.down)
+        said += [f"broken rules: {', '.join(seen.broken)}"] * bool(seen.broken)
         return WRONG, "; ".join(said) or "Prometheus knows no Alertmanager. See its log in the data folder."
-    return OK, f"{len(targets)} targets, {len(rules)} rules; {url}/alerts, {teller}"
+    return OK, f"{seen.targets} targets, {seen.rules} rules; {url}/alerts, {teller}"
 
 
 def _asked(url: str) -> dict[str, Any]:

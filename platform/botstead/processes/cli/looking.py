@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import tarfile
 from contextlib import suppress
@@ -11,7 +10,7 @@ from pathlib import Path
 import click
 
 from botstead.processes.checking import MISSING, Check
-from botstead.processes.composed import facts
+from botstead.processes.composed import facts, machine
 from botstead.processes.composed.checks import checks, host
 
 GATHER_SECONDS = 300.0
@@ -53,10 +52,8 @@ def composed(archive: bytes) -> list[Check]:
 
 def memory() -> tuple[str, str]:
     """Look at this machine's memory."""
-    with suppress(OSError):
-        if found := facts.read_memory(Path("/proc/meminfo").read_text(encoding="ascii")):
-            return host.judge_memory(found)
-    return MISSING, "Not known on this system."
+    found = machine.memory_here()
+    return host.judge_memory(found) if found else (MISSING, "Not known on this system.")
 
 
 def disk(data: Path) -> tuple[str, str]:
@@ -68,9 +65,7 @@ def disk(data: Path) -> tuple[str, str]:
     place = data.absolute()
     while not place.exists():
         place = place.parent
-    seen = os.statvfs(place)
-    inodes = seen.f_favail / seen.f_files if seen.f_files else 1.0
-    return host.judge_disks((facts.Disk(str(place), seen.f_blocks * seen.f_frsize, seen.f_bavail * seen.f_frsize, inodes),))
+    return host.judge_disks((machine.disk(place),))
 
 
 def clock() -> tuple[str, str]:

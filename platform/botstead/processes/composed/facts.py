@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import yaml
 
+from botstead.processes.composed import sizes
 from botstead.processes.composed.lint import Composed
 from botstead.processes.composed.lint import read as read_config
 
@@ -141,6 +142,7 @@ def read(files: Mapping[str, bytes]) -> Facts:
     texts = {name: content.decode(errors="replace").strip() for name, content in files.items()}
     config, error = _config(files)
     env = tuple(texts["env"].splitlines()) if "env" in texts else None
+    settings = sizes.parse(texts.get("env", ""))
     return Facts(
         engine=texts.get("engine", ""),
         compose=texts.get("compose", "").removeprefix("v"),
@@ -150,8 +152,8 @@ def read(files: Mapping[str, bytes]) -> Facts:
         synchronized=read_clock(texts.get("clock", "")),
         env=env,
         secrets=_secrets(texts.get("secrets", "")),
-        domain=_setting(env or (), "BOTSTEAD_DOMAIN"),
-        authority=_setting(env or (), "BOTSTEAD_TLS"),
+        domain=settings.get("BOTSTEAD_DOMAIN", ""),
+        authority=settings.get("BOTSTEAD_TLS", ""),
         resolves=bool(texts["addresses"]) if "addresses" in texts else None,
         config=config,
         config_error=error,
@@ -227,10 +229,6 @@ def _secrets(text: str) -> tuple[SecretFile, ...]:
     return tuple(found)
 
 
-def _setting(lines: tuple[str, ...], name: str) -> str:
-    return next((line.partition("=")[2].strip("'\"") for line in lines if line.startswith(f"{name}=")), "")
-
-
 def _containers(inspected: list[dict[str, Any]]) -> tuple[Container, ...]:
     return tuple(_container(each) for each in inspected if each["Config"]["Labels"].get(ONEOFF, "False") == "False")
 
@@ -281,18 +279,28 @@ def _canary(page: str) -> tuple[int, int] | None:
 
 
 def _watched(files: Mapping[str, bytes]) -> Watched | None:
-    """Read three answers of Prometheus (https://prometheus.io/docs/prometheus/latest/querying/api/)."""
     targets, rules, tellers = (_json(files, name) for name in ("targets", "rules", "tellers"))
     if not targets or not rules:
         return None
-    active = targets["data"]["activeTargets"]
-    loaded = [rule for group in rules["data"]["groups"] for rule in group["rules"]]
+    return read_watched(targets["data"], rules["data"], (tellers or {}).get("data") or {})
+
+
+def read_watched(targets: Mapping[str, Any], rules: Mapping[str, Any], tellers: Mapping[str, Any]) -> Watched:
+    """Read three answers of Prometheus, of each its `data` (https://prometheus.io/docs/prometheus/latest/querying/api/).
+
+    Args:
+        targets: of `/api/v1/targets`.
+        rules: of `/api/v1/rules`.
+        tellers: of `/api/v1/alertmanagers`.
+    """
+    active = targets["activeTargets"]
+    loaded = [rule for group in rules["groups"] for rule in group["rules"]]
     return Watched(
         down=tuple(each["labels"].get("instance", "?") for each in active if each["health"] == "down"),
         targets=len(active),
         broken=tuple(rule["name"] for rule in loaded if rule["health"] == "err"),
         rules=len(loaded),
-        tellers=len(((tellers or {}).get("data") or {}).get("activeAlertmanagers") or ()),
+        tellers=len(tellers.get("activeAlertmanagers") or ()),
     )
 
 

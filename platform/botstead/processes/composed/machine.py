@@ -68,23 +68,32 @@ def look(folder: Path) -> Machine:
     Args:
         folder: of compose.yaml.
     """
-    memory = None
-    with suppress(OSError):
-        memory = read_memory(Path("/proc/meminfo").read_text(encoding="ascii"))
     tables = []
     for table in TABLES:
         with suppress(OSError):
             tables.append(Path(table).read_text(encoding="ascii"))
     # In a container `/` lies where the engine keeps images and volumes.
     return Machine(
-        memory=memory,
-        disks=(_disk(folder), _disk(Path("/"))),
+        memory=memory_here(),
+        disks=(disk(folder), disk(Path("/"))),
         listening=listening(tables),
         name=socket.getfqdn(),
     )
 
 
-def _disk(folder: Path) -> Disk:
+def memory_here() -> Memory | None:
+    """Return this machine's memory; None where the system does not tell."""
+    with suppress(OSError):
+        return read_memory(Path("/proc/meminfo").read_text(encoding="ascii"))
+    return None
+
+
+def disk(folder: Path) -> Disk:
+    """Return the file system of a folder.
+
+    Args:
+        folder: that exists.
+    """
     seen = os.statvfs(folder)
     inodes = seen.f_favail / seen.f_files if seen.f_files else 1.0
     return Disk(str(folder), seen.f_blocks * seen.f_frsize, seen.f_bavail * seen.f_frsize, inodes)

@@ -57,7 +57,16 @@ def parse(text: str) -> dict[str, str]:
 
 
 def _unquoted(value: str) -> str:
-    return value[1:-1] if len(value) >= 2 and value[0] == value[-1] == "'" else value
+    return value[1:-1] if len(value) >= 2 and value[0] == value[-1] and value[0] in "'\"" else value
+
+
+def plain(value: str) -> bool:
+    """Return whether a value means the same to Compose, to shells and to whoever reads the file, without quotes.
+
+    Args:
+        value: as it stands in `.env`.
+    """
+    return all(sign.isascii() and (sign.isalnum() or sign in "_./:@,+=~-") for sign in value)
 
 
 def changed(text: str, wanted: Mapping[str, str]) -> str:
@@ -90,5 +99,4 @@ def written(value: str) -> str:
     """
     if any(sign == "'" or not (sign.isprintable() or sign == "\t") for sign in value):
         raise ConfigurationError(f"{value!r} cannot stand in .env: take a value without quotes and line ends.")
-    plain = all(sign.isascii() and (sign.isalnum() or sign in "_./:@,+=~-") for sign in value)
-    return value if plain else f"'{value}'"
+    return value if plain(value) else f"'{value}'"

@@ -101,6 +101,13 @@ def test_nonsense_is_left_out(files):
     assert read(files).database is None
 
 
+@pytest.mark.parametrize(
+    "text", ["BOTSTEAD_DOMAIN=old\nBOTSTEAD_DOMAIN=new\n", 'BOTSTEAD_DOMAIN="new"\n', "BOTSTEAD_DOMAIN='new'\n"]
+)
+def test_settings_are_read_as_compose_does(text):
+    assert read({"env": text.encode()}).domain == "new"
+
+
 def test_nothing_is_nothing_known():
     assert read({}) == Facts()
 

@@ -6,6 +6,7 @@ import re
 
 from botstead.processes.checking import MISSING, OK, WARNING, WRONG
 from botstead.processes.composed.facts import Disk, Facts, Memory
+from botstead.processes.composed.sizes import plain
 
 ENGINE = (25, 0)
 """The first Docker with `start_interval` (https://docs.docker.com/engine/release-notes/25.0/)."""
@@ -19,8 +20,6 @@ TIGHT = 0.05
 """Share of memory that should be left."""
 INTERNAL = "internal"
 """Value of BOTSTEAD_TLS: the edge certifies itself, as for names that the world does not know."""
-SAFE = re.compile(r"[A-Za-z0-9_./:@,+=~-]*")
-"""Values that mean the same to Compose, to shells and to whoever reads the file."""
 
 
 def engine(facts: Facts) -> tuple[str, str]:
@@ -114,7 +113,7 @@ def settings(facts: Facts) -> tuple[str, str]:
     if facts.env is None:
         return WRONG, "There is no .env. Run scripts/init."
     lines = [line for line in facts.env if line.strip() and not line.startswith("#")]
-    odd = [line.partition("=")[0] for line in lines if not SAFE.fullmatch(_unquoted(line.partition("=")[2]))]
+    odd = [line.partition("=")[0] for line in lines if not _clear(line.partition("=")[2])]
     if odd:
         return WARNING, f"{', '.join(odd)} in .env hold signs that Compose reads in its own way. Quote them with '…'."
     names = [line.partition("=")[0] for line in lines]
@@ -124,9 +123,8 @@ def settings(facts: Facts) -> tuple[str, str]:
     return OK, f"{len(lines)} settings"
 
 
-def _unquoted(value: str) -> str:
-    quoted = len(value) >= 2 and value[0] == value[-1] == "'" and "'" not in value[1:-1]
-    return "" if quoted else value
+def _clear(value: str) -> bool:
+    return plain(value) or (len(value) >= 2 and value[0] == value[-1] == "'" and "'" not in value[1:-1])
 
 
 def secrets(facts: Facts) -> tuple[str, str]:
