@@ -70,6 +70,12 @@ def test_a_password_is_made_once_and_kept(tmp_path):
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_a_file_is_private_unless_said_otherwise(tmp_path):
+    for name, mode in (("private", {}), ("shared", {"mode": 0o444})):
+        folder.write_whole(tmp_path / name, b"one", **mode)
+    assert [(tmp_path / name).stat().st_mode & 0o777 for name in ("private", "shared")] == [0o600, 0o444]
+
+
 def test_readers_see_a_file_whole(tmp_path):
     file = tmp_path / "file"
     folder.write_whole(file, b"one")

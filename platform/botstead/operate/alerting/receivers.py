@@ -265,11 +265,16 @@ def placed(receivers: Iterable[Receiver], folder: Path) -> tuple[Receiver, ...]:
         folder: of his file, as Alertmanager sees it.
     """
     return tuple(
-        msgspec.structs.replace(each, **{name: str(folder / path) for name, path in _files(each).items()}) for each in receivers
+        msgspec.structs.replace(each, **{name: str(folder / path) for name, path in files_of(each).items()}) for each in receivers
     )
 
 
-def _files(receiver: Receiver) -> dict[str, str]:
+def files_of(receiver: Receiver) -> dict[str, str]:
+    """Return the files that a receiver names, by the name of the field.
+
+    Args:
+        receiver: any.
+    """
     return {name: value for name, value in msgspec.structs.asdict(receiver).items() if name.endswith("_file") and value}
 
 

@@ -26,6 +26,8 @@ CERTIFICATES = "certificates"
 CERTIFICATE = "default.pem"
 LIFE = dt.timedelta(days=820)
 """Apple's systems refuse a longer one (https://support.apple.com/en-us/103769)."""
+READABLE = 0o444
+"""Containers run as different users, and the folder of secrets is closed."""
 MEMORY = 4_096
 """KiB that a comparison costs in Caddy. Little on purpose: the password is random and long, and the edge is small."""
 
@@ -46,10 +48,11 @@ def write(folder: Path, *, domain: str, password: str) -> list[str]:
     }
     written = [name for name in files if not (folder / name).exists()]
     for name in written:
-        _write(folder / name, files[name].encode())
+        write_whole(folder / name, files[name].encode(), mode=READABLE)
     if not any((folder / CERTIFICATES).glob("*.pem")):
         (folder / CERTIFICATES).mkdir(mode=0o755, exist_ok=True)
-        _write(folder / CERTIFICATES / CERTIFICATE, certificate(domain, now=dt.datetime.now(dt.UTC)))
+        made = certificate(domain, now=dt.datetime.now(dt.UTC))
+        write_whole(folder / CERTIFICATES / CERTIFICATE, made, mode=READABLE)
         written.append(f"{CERTIFICATES}/{CERTIFICATE}")
     return written
 
@@ -90,8 +93,3 @@ def _salted(password: str, salt: bytes) -> str:
     """Return a salted hash as nginx reads it (https://nginx.org/en/docs/http/ngx_http_auth_basic_module.html)."""
     digest = hashlib.sha1(password.encode() + salt, usedforsecurity=False).digest()  # the strongest that nginx knows by itself
     return "{SSHA}" + base64.b64encode(digest + salt).decode()
-
-
-def _write(path: Path, content: bytes) -> None:
-    write_whole(path, content)
-    path.chmod(0o444)

@@ -63,5 +63,4 @@ def write(folder: Path, *, domain: str, database_exists: bool) -> list[str]:
 
 
 def _write(path: Path, text: str) -> None:
-    write_whole(path, text.encode("ascii"))
-    path.chmod(0o444)
+    write_whole(path, text.encode("ascii"), mode=edges.READABLE)

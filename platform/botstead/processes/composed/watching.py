@@ -13,7 +13,7 @@ import msgspec
 
 from botstead.core.errors import ConfigurationError
 from botstead.operate.alerting.files import rule_files
-from botstead.operate.alerting.receivers import RECEIVERS, load_receivers, placed
+from botstead.operate.alerting.receivers import RECEIVERS, files_of, load_receivers, placed
 from botstead.operate.alerting.routing import alertmanager, load_routing
 from botstead.operate.alerting.rules import Links
 from botstead.processes.embedded.folder import write_whole
@@ -88,11 +88,13 @@ def write(folder: Path, site: Site) -> Written:
     Raises:
         ConfigurationError: the operator's receivers, or a given file, cannot be used; then nothing is written.
     """
-    if absent := _missing(site):
+    told = placed(load_receivers(site.receivers / RECEIVERS), site.receivers)
+    absent = [path for each in told for path in files_of(each).values() if not Path(path).is_file()]
+    if absent:  # Alertmanager would start, and tell nobody
         raise ConfigurationError(f"{absent[0]} is not there, but {RECEIVERS} names it: nobody would be told.")
     routes = alertmanager(
         load_routing(),
-        placed(load_receivers(site.receivers / RECEIVERS), site.receivers),
+        told,
         version=ALERTMANAGER,
         read=lambda path: Path(path).read_text("utf-8"),
         path=f"secrets/receivers/{RECEIVERS}",
@@ -101,15 +103,6 @@ def write(folder: Path, site: Site) -> Written:
     files = {**rules, **_given(site), **dict.fromkeys(SHIPPED_EMPTY, "apiVersion: 1\n"), "alertmanager.yml": routes.text}
     _replace(folder, files)
     return Written(len(files), routes.unheard)
-
-
-def _missing(site: Site) -> tuple[str, ...]:
-    """Return the files that receivers name and that are not there: Alertmanager would start, and tell nobody."""
-    named = placed(load_receivers(site.receivers / RECEIVERS), site.receivers)
-    paths = (
-        value for each in named for field, value in msgspec.structs.asdict(each).items() if field.endswith("_file") and value
-    )
-    return tuple(path for path in paths if not Path(path).is_file())
 
 
 def _given(site: Site) -> Mapping[str, str]:
@@ -131,7 +124,6 @@ def _replace(folder: Path, files: Mapping[str, str]) -> None:
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(path, text.encode())
-        path.chmod(EVERYBODY)
+        write_whole(path, text.encode(), mode=EVERYBODY)
     for path in [path for path in folder.rglob("*") if path.is_file() and str(path.relative_to(folder)) not in files]:
         path.unlink()

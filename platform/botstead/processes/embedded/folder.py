@@ -192,13 +192,14 @@ def password(path: Path) -> str:
     return path.read_text().strip()
 
 
-def write_whole(path: Path, content: bytes, *, new: bool = False) -> None:
-    """Write a private file so that readers see all of it or none.
+def write_whole(path: Path, content: bytes, *, new: bool = False, mode: int = 0o600) -> None:
+    """Write a file, a private one unless said otherwise, so that readers see all of it or none.
 
     Args:
         path: the file.
         content: its bytes.
         new: refuse to replace an existing one.
+        mode: who may do what with it.
 
     Raises:
         FileExistsError: `new`, and it exists.
@@ -206,6 +207,7 @@ def write_whole(path: Path, content: bytes, *, new: bool = False) -> None:
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
