@@ -50,7 +50,7 @@ def _stack(config: Json, names: tuple[str, ...], files: Mapping[str, tuple[str, 
     services = {name: _service(name, config["services"][name], files) for name in names}
     used = {network for service in services.values() for network in service["networks"]}
     secrets = {each["source"] for service in services.values() for each in service.get("secrets", ())}
-    configs = dict(each for name in names for each in _configs(config["services"][name], files))
+    configs = {each: file for name in names for each, file, _ in _configs(config["services"][name], files)}
     volumes = {mount["source"] for each in services.values() for mount in each.get("volumes", ()) if mount["type"] == "volume"}
     owned = {_volume_name(name, path): options for name in names for path, options in _tmpfs(config["services"][name]) if options}
     given = {name: each["file"] for name, each in config["secrets"].items()} | {"key_ring": "secrets/key_ring"}
@@ -85,7 +85,7 @@ def _service(name: str, service: Json, files: Mapping[str, tuple[str, ...]]) -> 
     if name in SLOTTED:
         kept["command"] = ["run", name]
         kept["environment"]["BOTSTEAD_INSTANCE"] = f"{name}-{{{{.Task.Slot}}}}"
-    if configs := [{"source": each, "target": target} for each, target in _config_targets(service, files)]:
+    if configs := [{"source": each, "target": target} for each, _, target in _configs(service, files)]:
         kept["configs"] = configs
     kept["volumes"] = [*_volumes(name, service)]
     kept["deploy"] = {**service["deploy"], **_deploy(name)}
@@ -154,18 +154,10 @@ def _mounted(service: Json, files: Mapping[str, tuple[str, ...]]) -> Iterator[tu
             yield source, mount["target"]
 
 
-def _config_name(file: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "_", file.removeprefix("compose/").lower())
-
-
-def _configs(service: Json, files: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
-    for file, _ in _mounted(service, files):
-        yield _config_name(file), file
-
-
-def _config_targets(service: Json, files: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+def _configs(service: Json, files: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, str, str]]:
+    """Name the configuration that each such file becomes: name, file, place."""
     for file, target in _mounted(service, files):
-        yield _config_name(file), target
+        yield re.sub(r"[^a-z0-9]+", "_", file.removeprefix("compose/").lower()), file, target
 
 
 def _deploy(name: str) -> Json:
