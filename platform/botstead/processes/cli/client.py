@@ -17,8 +17,8 @@ from botstead.core.errors import ConfigurationError
 from botstead.processes import environment
 from botstead.processes.cli.output import Output
 from botstead.processes.embedded.description import NAME
+from botstead.processes.foundation import ADMIN_KEY
 
-ADMIN_KEY = "admin.key"
 PATIENCE = 30.0
 """Seconds that one request may take."""
 PAGE = 200

@@ -23,6 +23,7 @@ from botstead.processes.embedded.logs import Echo
 from botstead.processes.embedded.prometheus import Target
 from botstead.processes.embedded.supervisor import ApplianceFailed, Supervisor
 from botstead.processes.environment import given
+from botstead.processes.foundation import ADMIN_KEY
 
 ROLES = ("api", "worker", "scheduler")
 """Our own processes, one of each."""
@@ -108,7 +109,7 @@ class Appliance:
     @property
     def admin_key_file(self) -> Path:
         """Where the first API key stands; the first migration writes it."""
-        return self._data / "admin.key"
+        return self._data / ADMIN_KEY
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Start everything, keep it running, and stop it in order on SIGTERM, SIGINT or SIGHUP. A second one stops at once.
