@@ -57,8 +57,9 @@ async def valkey(stage: Stage) -> None:
                 )
             load.stop()
         await running.settle(load)
+        sent = running.provider.sent()
         for name, (began, ended) in spans.items():
-            waited = quantile(reply_seconds(load, running.provider.sent(), began, ended))
+            waited = quantile(reply_seconds(load, sent, began, ended))
             stage.at_most("P10", f"reply, p99 ({name})", waited, REPLY_SECONDS, unit="s")
         stage.at_most("P10", "share of deliveries refused", load.refused.total() / load.deliveries, REFUSED_SHARE)
         stage.none("P6", "answers other than 200 and 503", load.wrong)
