@@ -2,6 +2,9 @@
 # A release is a folder releases/<n>: the compose files and what they mount (files/), .env (env), and the image's id (id), which
 # is also tagged <project>-release:<n>, so that no prune takes it.
 
+# shellcheck source=scripts/compose.sh
+source scripts/compose.sh
+
 releases=releases
 journal=$releases/journal
 kept=10                                # releases that are kept
@@ -28,19 +31,11 @@ lock() { # one at a time
     flock -n 9 || die "Another upgrade is at work."
 }
 
-setting() { # NAME DEFAULT [FILE]: of .env
-    local found
-    found=$(sed -n "s/^$1=//p" "${3:-.env}" | tail -1)
-    echo "${found:-${2:-}}"
-}
-
 put() { # NAME VALUE: into .env, in one step
     cp -p .env .env.new
     if grep -q "^$1=" .env; then sed "s|^$1=.*|$1=$2|" .env >.env.new; else echo "$1=$2" >>.env.new; fi
     mv .env.new .env
 }
-
-image() { echo "$(setting BOTSTEAD_IMAGE botstead):$(setting BOTSTEAD_VERSION)"; }
 
 ours() { # services that run our image and stay, in the order of their turn
     local all
@@ -180,8 +175,6 @@ canary() { # messages must go the whole road: edge, API, database, worker, bot, 
     done
     return 1
 }
-
-project() { docker compose config --format json | sed -n 's/^  "name": "\(.*\)",*$/\1/p'; }
 
 changed() { # services that run otherwise than the files say
     join -j 1 <(docker compose config --hash '*' | sort) <(docker ps --filter "label=com.docker.compose.project=$(project)" \
