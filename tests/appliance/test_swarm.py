@@ -38,8 +38,7 @@ def swarm(image, tmp_path_factory):
 def traffic(swarm):
     with swarm.traffic() as flowing:
         yield flowing
-    missing = flowing.delivered - set(swarm.query("SELECT key FROM seen").split())
-    assert not missing, f"{len(missing)} acknowledged deliveries are not in the database"
+    assert not flowing.lost(swarm), "acknowledged deliveries are not in the database"
     until(
         lambda: swarm.query("SELECT count(*) FROM inbox") == "0",
         seconds=90,
@@ -49,22 +48,24 @@ def traffic(swarm):
 
 @pytest.fixture(autouse=True)
 def told(traffic, request, capsys):
-    traffic.seconds.clear()
-    traffic.failed.clear()
-    yield
-    with capsys.disabled():
-        print("\n" + traffic.report(request.node.name))
+    with traffic.told(request.node.name, capsys):
+        yield
 
 
-def ended(swarm, state):
-    return all(swarm.update(each) == state for each in OURS)
+def replace(swarm, image, state):
+    """Deploy an image on one node, and wait until the change of every service has come to an end."""
+    swarm.load(1, image)
+    swarm.deploy("stack", image, BOTSTEAD_WORKERS="1", BOTSTEAD_SCHEDULERS="1")
+    until(
+        lambda: all(swarm.update(each) == state for each in OURS),
+        seconds=300,
+        said=lambda: {each: swarm.update(each) for each in OURS},
+    )
 
 
 def test_another_release_is_rolled_out(swarm, traffic, image):
     new = variant(image, "botstead-swarm:new", "LABEL release=new")
-    swarm.load(1, new)
-    swarm.deploy("stack", new, BOTSTEAD_WORKERS="1", BOTSTEAD_SCHEDULERS="1")
-    until(lambda: ended(swarm, "completed"), seconds=300, said=lambda: {each: swarm.update(each) for each in OURS})
+    replace(swarm, new, "completed")
     assert {swarm.image_of(each) for each in OURS} == {new}
     assert not traffic.failed
 
@@ -72,9 +73,7 @@ def test_another_release_is_rolled_out(swarm, traffic, image):
 def test_a_bad_release_is_taken_back(swarm, traffic, image):
     was = swarm.image_of("api-a")
     bad = variant(image, "botstead-swarm:bad", 'ENTRYPOINT ["python", "-c", "raise SystemExit(\'broken\')"]')
-    swarm.load(1, bad)
-    swarm.deploy("stack", bad, BOTSTEAD_WORKERS="1", BOTSTEAD_SCHEDULERS="1")
-    until(lambda: ended(swarm, "rollback_completed"), seconds=300, said=lambda: {each: swarm.update(each) for each in OURS})
+    replace(swarm, bad, "rollback_completed")
     assert {swarm.image_of(each) for each in OURS} == {was}
     assert not traffic.failed
 

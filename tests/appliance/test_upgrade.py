@@ -70,17 +70,13 @@ def site(first, tmp_path_factory):
 def traffic(site):
     with site.traffic() as flowing:
         yield flowing
-    missing = flowing.delivered - set(site.query("SELECT key FROM seen").split())
-    assert not missing, f"{len(missing)} acknowledged deliveries are not in the database"
+    assert not flowing.lost(site), "acknowledged deliveries are not in the database"
 
 
 @pytest.fixture(autouse=True)
 def nobody_notices(traffic, request, capsys):
-    traffic.seconds.clear()
-    traffic.failed.clear()
-    yield
-    with capsys.disabled():
-        print("\n" + traffic.report(request.node.name))
+    with traffic.told(request.node.name, capsys):
+        yield
     assert not traffic.failed
 
 

@@ -13,6 +13,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import httpx
@@ -99,6 +100,19 @@ class Traffic:
         if answer.status_code == 200:
             self.delivered.add(name)
         return answer.status_code
+
+    def lost(self, place):
+        """Return acknowledged deliveries that are not in the database of a place."""
+        return self.delivered - set(place.query("SELECT key FROM seen").split())
+
+    @contextmanager
+    def told(self, what, capsys):
+        """Count anew, and print a line with what happened until the end of the block."""
+        self.seconds.clear()
+        self.failed.clear()
+        yield
+        with capsys.disabled():
+            print("\n" + self.report(what))
 
     def report(self, what):
         """Return a line with what happened so far."""
