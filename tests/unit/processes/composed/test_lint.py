@@ -28,7 +28,7 @@ def probe(*words, kind="CMD"):
 
 
 def good():
-    own = {"image": "example.org/botstead:1.2.3", "user": "65532:65532"}
+    own = {"image": "example.org/botstead:1.2.3", "pull_policy": "never", "user": "65532:65532"}
     check = {"healthcheck": probe("python", "-I", "-S", "/probe.py", "/health/ready")}
     return {
         "services": {
@@ -152,6 +152,7 @@ FAULTS = [
     ("image-pinned", "edge", change("services/edge/image", "caddy")),
     ("image-pinned", "worker", change("services/worker/image", "botstead:latest")),
     ("image-pinned", "worker", change("services/worker/image", "localhost:5000/botstead")),
+    ("image-pinned", "migrate", change("services/migrate/pull_policy", "missing")),
     ("image-gone", "prometheus", change("services/prometheus/image", "minio/minio:2025.1")),
     ("image-settings", "grafana", change("services/grafana/environment", {"GF_SERVER_ENABLE_GZIP": "true"})),
     ("image-settings", "postgres-exporter", change("services/postgres-exporter/command", [])),

@@ -20,6 +20,8 @@ def pinned(composed: Composed) -> Iterator[tuple[str, str]]:
         if service.short == OWN:
             if service.tag in ("", "latest"):
                 yield name, "Our image has no version. Set BOTSTEAD_VERSION to one."
+            if service.pull_policy != "never":
+                yield name, "A registry may hold anybody's image under our name. Set `pull_policy: never`."
         elif not ("@sha256:" in service.image or PINNED.match(service.tag)):
             yield name, f"{service.image} floats. Pin a release, such as {service.short}:1.2.3, or a digest."
 

@@ -89,6 +89,7 @@ class Service(msgspec.Struct, frozen=True):
     """A service. Fields that no rule asks for are left out."""
 
     image: str = ""
+    pull_policy: str = ""
     user: str = ""
     command: list[str] | None = None
     environment: dict[str, str | None] = {}
