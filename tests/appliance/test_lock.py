@@ -39,7 +39,8 @@ def pinned():
 def folder(tmp_path, pinned):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "compose").mkdir()
-    shutil.copy(TREE / "scripts" / "lock", tmp_path / "scripts")
+    for name in ("lock", "compose.sh"):
+        shutil.copy(TREE / "scripts" / name, tmp_path / "scripts")
     (tmp_path / ".env").write_text("BOTSTEAD_IMAGE=botstead\n")
     (tmp_path / "compose.yaml").write_text(f"name: lock\nservices:\n  thing:\n    image: {pinned}\n  api-a:\n    image: {OWN}\n")
     return tmp_path
