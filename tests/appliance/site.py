@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 
 from botstead.processes.prove.deliveries import Signed
+from tests.appliance.engine import docker
 from tests.appliance.traffic import Traffic
 
 TREE = Path(__file__).parents[2]
@@ -55,6 +56,7 @@ class Site:
         return self.run("docker", "compose", *words, **how)
 
     def prepare(self):
+        self.sweep()
         for name in SHIPPED:
             source = TREE / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, self.folder / name)
@@ -74,6 +76,16 @@ class Site:
 
     def down(self):
         self.compose("down", "-v", "--remove-orphans", "--timeout", "5", check=False)
+
+    def sweep(self):
+        """Remove what a run that was cut off has left: its volumes would be another installation's."""
+        mine = f"label=com.docker.compose.project={self.project}"
+        for found, remove in (
+            (("ps", "-aq"), ("rm", "-f")), (("volume", "ls", "-q"), ("volume", "rm")), (("network", "ls", "-q"), ("network", "rm")),
+        ):  # fmt: skip
+            left = docker(*found, "--filter", mine).split()
+            if left:
+                docker(*remove, *left)
 
     def inside(self, service, *command):
         return self.compose("exec", "-T", service, *command).strip()

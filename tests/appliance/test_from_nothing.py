@@ -62,6 +62,7 @@ class Fresh(Site):
     """As somebody has it who cloned the repository a minute ago; its edge is known as localhost."""
 
     def prepare(self):
+        self.sweep()
         for name in (*SOURCES, "compose.yaml", "compose", "alerts", "dashboards", "scripts", "pyproject.toml"):
             source = TREE / name
             if source.is_dir():

@@ -62,6 +62,7 @@ def site(image, tmp_path_factory):
 @pytest.fixture(scope="module")
 def pager(site, image):
     """Somebody who is paged: a container where Alertmanager has its way out."""
+    docker("rm", "-f", f"{NAME}-pager", check=False)  # a run that was cut off may have left one
     docker("run", "-d", "--name", f"{NAME}-pager", "--network", f"{NAME}_egress", "--network-alias", "pager",
            "--entrypoint", "python", image, "-c", RECEIVER)  # fmt: skip
     return lambda: [json.loads(line) for line in docker("logs", f"{NAME}-pager").split("\n") if line]

@@ -188,9 +188,7 @@ def write(folder: Path, made: Plan, *, told: Told) -> list[str]:
     try:
         written = [
             f"{SECRETS}/{name}"
-            for name in secrets.write(
-                folder / SECRETS, domain=made.settings["BOTSTEAD_DOMAIN"], database_exists=told.database_exists
-            )
+            for name in secrets.write(folder / SECRETS, domain=made.settings["BOTSTEAD_DOMAIN"], database=told.database)
         ]
         if not (folder / BOTS).exists():
             (folder / BOTS).mkdir()

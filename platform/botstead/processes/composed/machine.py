@@ -29,14 +29,14 @@ class Told(msgspec.Struct, frozen=True, kw_only=True):
         compose: version of Compose.
         synchronized: whether somebody sets the clock.
         runs: whether the appliance runs already; then its ports are its own.
-        database_exists: whether there is a volume with a database.
+        database: the volume of an earlier installation's database; empty: there is none.
     """
 
     engine: str = ""
     compose: str = ""
     synchronized: bool | None = None
     runs: bool = False
-    database_exists: bool = False
+    database: str = ""
 
 
 class Machine(msgspec.Struct, frozen=True, kw_only=True):

@@ -31,21 +31,21 @@ DERIVED: dict[str, tuple[str, Callable[[str], str]]] = {
 """File to the password that it holds, and how."""
 
 
-def write(folder: Path, *, domain: str, database_exists: bool) -> list[str]:
+def write(folder: Path, *, domain: str, database: str) -> list[str]:
     """Write what is missing; returns the names of what was written.
 
     Args:
         folder: `secrets/`.
         domain: of the appliance.
-        database_exists: a volume with a database is there, whose password only these files know.
+        database: the volume with a database, whose password only these files know; empty: there is none.
 
     Raises:
         ConfigurationError: the database's password is lost.
     """
-    if database_exists and not (folder / "postgres_password").exists() and not (folder / "postgres_dsn").exists():
+    if database and not (folder / "postgres_password").exists() and not (folder / "postgres_dsn").exists():
         raise ConfigurationError(
             "There is a database of an earlier installation, and no secrets/ that opens it. Bring it back from your backup; "
-            "or, if its messages may be lost, remove it: docker volume rm botstead_postgres botstead_state"
+            f"or, if its messages may be lost, remove it: docker volume rm {database}"
         )
     folder.mkdir(mode=0o700, exist_ok=True)
     folder.chmod(0o700)

@@ -175,8 +175,8 @@ def test_listening_ports_are_read_from_the_kernel():
 
 def test_a_database_without_its_secrets_is_not_locked_out(folder):
     made = init.plan(folder, Wishes(), told=TOLD, found=found())
-    with pytest.raises(ConfigurationError, match="backup"):
-        init.write(folder, made, told=msgspec.structs.replace(TOLD, database_exists=True))
+    with pytest.raises(ConfigurationError, match=r"backup.* docker volume rm elsewhere_postgres"):
+        init.write(folder, made, told=msgspec.structs.replace(TOLD, database="elsewhere_postgres"))
     assert not (folder / "secrets").exists()
 
 
@@ -185,7 +185,7 @@ def test_an_outside_database_keeps_its_dsn(folder):
     dsn = folder / "secrets" / "postgres_dsn"
     dsn.chmod(0o600)
     dsn.write_text("postgresql://elsewhere/botstead")
-    assert "postgres_dsn" not in secrets.write(folder / "secrets", domain="a", database_exists=False)
+    assert "postgres_dsn" not in secrets.write(folder / "secrets", domain="a", database="")
     assert dsn.read_text() == "postgresql://elsewhere/botstead"
 
 
