@@ -19,8 +19,10 @@ BotsteadError
 ├── EgressError             a call to the outside did not succeed
 │   ├── EgressRefused       our guard refused it; nothing was sent
 │   ├── EgressUnsent        no connection; nothing was sent
+│   │   └── EgressResting   the service failed or asked for a pause a moment ago; nothing was sent
 │   ├── EgressTimeout       the deadline passed after the request was written: outcome unknown
 │   └── EgressBroken        no whole answer came, or one that is too large, after the request was written: outcome unknown
+├── PaymentRefused          a payment provider says no
 ├── Fenced                  this worker's lease is gone; its work was rolled back
 ├── HandlerFailed           a bot's handler raised, ran out of time, or answered nonsense
 └── Declined                a bot says no in words meant for the person; the message is the reply
@@ -200,6 +202,21 @@ class EgressBroken(EgressError):
     """The connection broke before the answer was complete; the request may have arrived."""
 
     code = "egress_broken"
+
+
+class EgressResting(EgressUnsent):
+    """The service failed too often, or asked for a pause; nothing was sent. Try again after the seconds named."""
+
+    code = "egress_resting"
+    retry: ClassVar[RetryAdvice] = "after"
+
+
+class PaymentRefused(BotsteadError):
+    """The payment provider refused. Its words say why; check the account's key, currency and amount."""
+
+    status = 502
+    code = "payment_refused"
+    expected = True
 
 
 class Fenced(BotsteadError):

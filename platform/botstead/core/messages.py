@@ -13,6 +13,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
+from botstead.core.money import Payment
+
 
 class Delivery(msgspec.Struct, frozen=True):
     """One HTTP request as it came from a provider, before any of it is believed.
@@ -56,6 +58,8 @@ class Kind(StrEnum):
     SEND = "send"
     """Ours: somebody (operator, another conversation) asks for `Event.actions` to be sent here, in order."""
     SCHEDULE = "schedule"
+    PAYMENT = "payment"
+    """Ours: a payment that was asked for in this conversation stands otherwise now (`Event.payment`)."""
     UNKNOWN = "unknown"
     """Kept raw and acknowledged; no handler is called."""
 
@@ -161,7 +165,43 @@ class AnswerButton(msgspec.Struct, frozen=True, omit_defaults=True, tag="answer"
     text: str = ""
 
 
-Action: TypeAlias = Send | Edit | Delete | Typing | AnswerButton
+class Pay(msgspec.Struct, frozen=True, omit_defaults=True, tag="pay"):
+    """Ask the person for money: sent as a message with a button that leads to the provider's page.
+
+    The order is made when the message is sent, under a key of the message, so that no retry charges twice.
+
+    Args:
+        amount: in the currency's smallest unit, see `core.money.Money`.
+        currency: ISO 4217.
+        title: what is paid for.
+        reference: the bot's own word for it; comes back with the payment.
+        text: Markdown above the button; empty: title and amount.
+        label: of the button; empty: «Pay 12.50 EUR».
+        provider: the kind of payment account; empty: the bot's only one.
+    """
+
+    amount: int
+    currency: str
+    title: str
+    reference: str = ""
+    text: str = ""
+    label: str = ""
+    provider: str = ""
+
+
+class Refund(msgspec.Struct, frozen=True, omit_defaults=True, tag="refund"):
+    """Give money back. Done when it would be sent, under a key of the message.
+
+    Args:
+        payment: its id, `pay_…`.
+        amount: in the smallest unit; 0: all that is left.
+    """
+
+    payment: str
+    amount: int = 0
+
+
+Action: TypeAlias = Send | Edit | Delete | Typing | AnswerButton | Pay | Refund
 
 
 class Event(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -184,6 +224,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
         group: whether more than two take part.
         at: the provider's timestamp, Unix seconds; 0 when it gave none.
         actions: for `Kind.SEND` only.
+        payment: for `Kind.PAYMENT` only.
         traceparent: the W3C trace context of whoever sent it, when they gave one.
         raw: the provider's own JSON for this event, untouched.
     """
@@ -203,6 +244,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     group: bool = False
     at: float = 0.0
     actions: tuple[Action, ...] = ()
+    payment: Payment | None = None
     traceparent: str = ""
     raw: msgspec.Raw = msgspec.Raw(b"null")
 

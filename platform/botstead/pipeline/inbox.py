@@ -164,7 +164,7 @@ class Inbox:
             event.text.replace("\0", "\ufffd"),
             _payload(event),
             _trace(event),
-            INTERNAL if event.kind in (Kind.SEND, Kind.SCHEDULE) else 0,
+            INTERNAL if event.kind in (Kind.SEND, Kind.SCHEDULE, Kind.PAYMENT) else 0,
         )
 
     async def _flush(self, batch: list[list[NewMessage]]) -> list[list[int]]:

@@ -115,6 +115,8 @@ def _requests(action: Action, conversation: str) -> Iterator[tuple[str, Fields]]
             return iter([("deleteMessage", chat | {"message_id": _message(action.target)})])
         case Typing():
             return iter([("sendChatAction", chat | topic | {"action": "typing"})])
+        case _:
+            raise Invalid("This bot has no payment account that could ask for money.")
 
 
 def _send(action: Send, place: Fields) -> Iterator[tuple[str, Fields]]:

@@ -17,7 +17,9 @@ import botstead.channels.webhook as package
 from botstead.channels.webhook.api import judge, judge_error
 from botstead.channels.webhook.render import TYPES, render
 from botstead.core.errors import EgressBroken, EgressRefused, EgressTimeout, EgressUnsent
-from botstead.core.messages import Action, AnswerButton, Attachment, Button, Delete, Edit, Outcome, Reason, Response, Send, Typing
+from botstead.core.messages import (
+    Action, AnswerButton, Attachment, Button, Delete, Edit, Outcome, Pay, Reason, Refund, Response, Send, Typing,
+)  # fmt: skip
 from botstead.core.ports import Account, Sending
 from botstead.core.secret import Secret
 from botstead.runtime.signatures import standard_webhooks_sign
@@ -80,7 +82,7 @@ def test_every_other_action(action, kind, fields):
 
 
 def test_no_action_is_forgotten():
-    assert set(TYPES) == set(Action.__args__)
+    assert set(TYPES) == set(Action.__args__) - {Pay, Refund}  # those become a message before a channel sees them
 
 
 @given(text=st.text(), conversation=st.text(), number=st.integers(1, 2**63 - 1))
