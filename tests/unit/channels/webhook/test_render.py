@@ -18,8 +18,20 @@ from botstead.channels.webhook.api import judge, judge_error
 from botstead.channels.webhook.render import TYPES, render
 from botstead.core.errors import EgressBroken, EgressRefused, EgressTimeout, EgressUnsent
 from botstead.core.messages import (
-    Action, AnswerButton, Attachment, Button, Delete, Edit, Outcome, Pay, Reason, Refund, Response, Send, Typing,
-)  # fmt: skip
+    Action,
+    AnswerButton,
+    Attachment,
+    Button,
+    Delete,
+    Edit,
+    Outcome,
+    Pay,
+    Reason,
+    Refund,
+    Response,
+    Send,
+    Typing,
+)
 from botstead.core.ports import Account, Sending
 from botstead.core.secret import Secret
 from botstead.runtime.signatures import standard_webhooks_sign
