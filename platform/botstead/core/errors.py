@@ -25,6 +25,7 @@ BotsteadError
 ├── PaymentRefused          a payment provider says no
 ├── Fenced                  this worker's lease is gone; its work was rolled back
 ├── HandlerFailed           a bot's handler raised, ran out of time, or answered nonsense
+│   └── SecretMissing       a secret that `bot.toml` names is not set
 └── Declined                a bot says no in words meant for the person; the message is the reply
 """
 
@@ -231,6 +232,12 @@ class HandlerFailed(BotsteadError):
 
     code = "handler_failed"
     retry: ClassVar[RetryAdvice] = "later"
+
+
+class SecretMissing(HandlerFailed):
+    """The bot lacks a secret that its bot.toml names. Set it with `botstead bots secrets set`."""
+
+    code = "secret_missing"
 
 
 class Declined(BotsteadError):

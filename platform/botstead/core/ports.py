@@ -329,6 +329,18 @@ class Handler(Protocol):
         ...
 
 
+class BotSecrets(Protocol):
+    """What bots were given to call services with, by `botstead bots secrets set`."""
+
+    def of(self, bot: str) -> Mapping[str, Secret]:
+        """Return a bot's secrets by name, as of the last look; those that are not set are not there.
+
+        Args:
+            bot: the bot's name.
+        """
+        ...
+
+
 class Cache(Protocol):
     """A cache that may forget anything at any time and never raises: absent means `None`."""
 

@@ -107,6 +107,7 @@ class Api:
         app = create_app(
             AppDeps(
                 registry=foundation.registry,
+                secrets=foundation.secrets,
                 keys=foundation.keys,
                 history=History(foundation.postgres),
                 letters=Letters(foundation.postgres, partition_of),

@@ -18,6 +18,7 @@ from botstead.runtime.keyring import KeyRing
 from botstead.runtime.sealing import Sealer
 from botstead.runtime.tasks import Tasks
 from botstead.store import migrate
+from botstead.store.bot_secrets import SecretRows
 from botstead.store.keys import Keys
 from botstead.store.postgres import Postgres
 from botstead.store.registry import Registry
@@ -71,6 +72,7 @@ class Foundation:
     postgres: Postgres
     ring: KeyRing
     registry: Registry
+    secrets: SecretRows
     keys: Keys
     cache: Cache
     wake: MemoryWake
@@ -103,7 +105,9 @@ class Foundation:
         self._stack.push_async_callback(self.postgres.close)
         async with self.postgres.connection() as connection:
             await migrate.check(connection)
-        self.registry = Registry(self.postgres, Sealer(self.ring))
+        sealer = Sealer(self.ring)
+        self.registry = Registry(self.postgres, sealer)
+        self.secrets = SecretRows(self.postgres, sealer)
         self.keys = Keys(self.postgres, self.ring.pepper)
         self._open_valkey()
         for kind in kinds():

@@ -14,6 +14,7 @@ from botstead.core.messages import Event
 from botstead.core.ports import Account, ChannelKind, Egress, Wake
 from botstead.operate.objectives.standing import Standings
 from botstead.operate.report import Reports
+from botstead.store.bot_secrets import SecretRows
 from botstead.store.history import History
 from botstead.store.keys import Keys
 from botstead.store.letters import Letters
@@ -30,6 +31,7 @@ class AppDeps:
 
     Args:
         registry: bots and channels.
+        secrets: what bots call services with.
         keys: API keys.
         history: what was said.
         letters: what failed.
@@ -48,6 +50,7 @@ class AppDeps:
     """
 
     registry: Registry
+    secrets: SecretRows
     keys: Keys
     history: History
     letters: Letters

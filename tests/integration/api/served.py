@@ -20,6 +20,7 @@ from botstead.processes import objectives
 from botstead.runtime.egress import EgressClient
 from botstead.runtime.keyring import KeyRing
 from botstead.runtime.sealing import Sealer
+from botstead.store.bot_secrets import SecretRows
 from botstead.store.history import History
 from botstead.store.keys import ADMIN, Keys
 from botstead.store.letters import Letters
@@ -76,8 +77,10 @@ async def served(dsn: str, *, started: bool = True, **changes: Any):
             wake.subscribe(topic, lambda _message, topic=topic: hints.append(topic))
         inbox = Inbox(ingest, wake, resolve=lambda _channel, _external: None, backlog_limit=100_000)
         standings = objectives.standings(postgres)
+        sealer = Sealer(ring)
         usual = {
-            "registry": Registry(postgres, Sealer(ring)),
+            "registry": Registry(postgres, sealer),
+            "secrets": SecretRows(postgres, sealer),
             "keys": Keys(postgres, ring.pepper),
             "history": History(postgres),
             "letters": Letters(postgres, partition_of),

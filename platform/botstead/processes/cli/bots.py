@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from botstead.processes.cli.bot_secrets import secrets
 from botstead.processes.cli.client import Client, address, with_api
 from botstead.processes.cli.output import Output
 from botstead.processes.cli.report import report_lines
@@ -17,6 +18,9 @@ COLUMNS = ("name", "kind", "enabled", "problem", "url")
 @click.group()
 def bots() -> None:
     """See bots; add and remove those that speak HTTP."""
+
+
+bots.add_command(secrets)
 
 
 @bots.command("list")

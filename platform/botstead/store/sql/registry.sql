@@ -33,7 +33,8 @@ UPDATE bot SET problem = $2 WHERE name = $1 AND deleted_at IS NULL AND problem I
 DELETE FROM bot WHERE id = $1 AND NOT EXISTS (SELECT FROM channel WHERE bot = $1) RETURNING id;
 
 -- name: hide_bot
--- Disable and hide a bot; history keeps naming it.
+-- Disable and hide a bot; history keeps naming it, its secrets are gone.
+WITH forgotten AS (DELETE FROM bot_secret WHERE bot = $1)
 UPDATE bot SET enabled = false, deleted_at = clock_timestamp(), secrets = NULL, problem = NULL WHERE id = $1;
 
 -- name: hide_channels
@@ -100,4 +101,5 @@ ON CONFLICT (channel) DO UPDATE SET next = greatest(poll_offset.next, excluded.n
 
 -- name: holds_sealed
 -- Whether anything is sealed here: then the key ring that sealed it must not be replaced by a new one.
-SELECT EXISTS (SELECT FROM channel WHERE secrets IS NOT NULL) OR EXISTS (SELECT FROM bot WHERE secrets IS NOT NULL) AS sealed;
+SELECT EXISTS (SELECT FROM channel WHERE secrets IS NOT NULL) OR EXISTS (SELECT FROM bot WHERE secrets IS NOT NULL)
+    OR EXISTS (SELECT FROM bot_secret) AS sealed;

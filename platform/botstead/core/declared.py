@@ -1,0 +1,135 @@
+"""Outside services that a bot declares in `bot.toml`: read by `bots`, used by `integrations`, which never import each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+import msgspec
+
+from botstead.core.errors import SecretMissing
+from botstead.core.secret import Secret
+
+
+class Auth(StrEnum):
+    """How a REST service knows who asks."""
+
+    NONE = "none"
+    BEARER = "bearer"
+    """`Authorization: Bearer`, RFC 6750."""
+    BASIC = "basic"
+    """`Authorization: Basic`, RFC 7617: `user` and the secret as password."""
+    HEADER = "header"
+    """The secret in a header of the service's own."""
+    QUERY = "query"
+    """The secret in the query."""
+    OAUTH2 = "oauth2"
+    """A token by client credentials, RFC 6749 section 4.4."""
+    HMAC = "hmac"
+    """A header with the HMAC of the raw body."""
+
+
+class RestDeclared(msgspec.Struct, frozen=True, kw_only=True):
+    """`[rest.NAME]`: a service with a REST API.
+
+    Args:
+        name: NAME, by which handlers ask for it.
+        base: `https://host/path` that every path is below.
+        auth: how it knows who asks.
+        secret: the name of the bot's secret: token, password, key or client secret.
+        user: with basic.
+        header: with header and hmac: the header's name.
+        prefix: with header and hmac: what stands before the value, such as `sha256=`.
+        parameter: with query: the parameter's name.
+        algorithm: with hmac: sha256, sha512 or sha1.
+        encoding: with hmac: hex or base64.
+        token_url: with oauth2.
+        client_id: with oauth2.
+        scope: with oauth2; may be empty.
+        timeout: seconds that a call may take, all tries together.
+        tries: at most, in all, of a call that may be repeated.
+        cache: seconds that an answer to a GET is fresh; 0 keeps none.
+        stale: seconds beyond `cache` that it may be given while a new one is fetched, or while the service is away.
+        idempotency_header: the header for a key that makes a POST safe to repeat; empty when the service knows none.
+    """
+
+    name: str
+    base: str
+    auth: Auth = Auth.NONE
+    secret: str = ""
+    user: str = ""
+    header: str = ""
+    prefix: str = ""
+    parameter: str = ""
+    algorithm: str = "sha256"
+    encoding: str = "hex"
+    token_url: str = ""
+    client_id: str = ""
+    scope: str = ""
+    timeout: float = 10.0
+    tries: int = 3
+    cache: float = 0.0
+    stale: float = 0.0
+    idempotency_header: str = ""
+
+
+class MailDeclared(msgspec.Struct, frozen=True, kw_only=True):
+    """`[mail]`: the server that sends the bot's mail.
+
+    Args:
+        url: `smtps://host:465`, or `smtp://host:587`, where STARTTLS follows.
+        sender: `from` in the file: `shop@example.org` or `Shop <shop@example.org>`.
+        user: who logs in; by default the address of `sender`.
+        secret: the name of the bot's secret with the password; empty for a server that wants none.
+        starttls: false for a relay on the same machine that has no TLS; never together with a password.
+        timeout: seconds that a mail may take, all tries together.
+        tries: at most, in all.
+    """
+
+    url: str
+    sender: str
+    user: str = ""
+    secret: str = ""
+    starttls: bool = True
+    timeout: float = 30.0
+    tries: int = 3
+
+
+class SlackDeclared(msgspec.Struct, frozen=True, kw_only=True):
+    """`[slack]`: where `Slack` posts.
+
+    Args:
+        secret: the name of the bot's secret: a token `xoxb-…`, or the URL of an incoming webhook.
+        base: of the Web API, for another server than Slack's.
+        timeout: seconds that a post may take, all tries together.
+    """
+
+    secret: str
+    base: str = "https://slack.com/api"
+    timeout: float = 10.0
+
+
+def needed(secrets: Mapping[str, Secret], name: str, *, bot: str) -> Secret:
+    """Return a bot's secret.
+
+    Args:
+        secrets: what `BotSecrets.of` gave.
+        name: from a declaration.
+        bot: the bot's name.
+
+    Raises:
+        SecretMissing: it is not set; the message names the command that sets it.
+    """
+    if name not in secrets:
+        raise SecretMissing(missing(bot, name))
+    return secrets[name]
+
+
+def missing(bot: str, name: str) -> str:
+    """Say which secret a bot lacks, and how it gets it.
+
+    Args:
+        bot: the bot's name.
+        name: of the secret.
+    """
+    return f"lacks the secret {name}. Set it: botstead bots secrets set {bot} {name} --file FILE"
