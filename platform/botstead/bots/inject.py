@@ -18,8 +18,24 @@ from botstead.core.errors import BotBroken
 from botstead.core.messages import Event, Person
 from botstead.core.ports import Incoming
 
-Providers: TypeAlias = Mapping[type, Callable[[Incoming], object]]
-"""What else handlers can ask for by type: a function that makes or fetches it for one event."""
+Make: TypeAlias = Callable[[Incoming], object]
+"""Makes or fetches for one event what a handler asks for."""
+
+
+class Named(msgspec.Struct, frozen=True):
+    """What there are several of, or none, of one type: the parameter's name says which.
+
+    Args:
+        made: by name.
+        advice: says how a name that is not there is declared in `bot.toml`.
+    """
+
+    made: Mapping[str, Make]
+    advice: Callable[[str], str]
+
+
+Providers: TypeAlias = Mapping[type, Make | Named]
+"""What else handlers can ask for by type."""
 
 
 class Run(NamedTuple):
@@ -163,13 +179,19 @@ def _source(route: Route, name: str, annotation: object, providers: Providers) -
         return _TEXTS[name]
     if annotation is inspect.Parameter.empty:
         by_name = {kind.__name__.lower(): kind for kind in providers}
-        return _provided(providers[by_name[name]]) if name in by_name else _NAMED.get(name)
+        return _provided(route, name, providers[by_name[name]]) if name in by_name else _NAMED.get(name)
     if not isinstance(annotation, type):
         return None
-    return _provided(providers[annotation]) if annotation in providers else _OURS.get(annotation)
+    return _provided(route, name, providers[annotation]) if annotation in providers else _OURS.get(annotation)
 
 
-def _provided(make: Callable[[Incoming], object]) -> Source:
+def _provided(route: Route, name: str, provider: Make | Named) -> Source:
+    if isinstance(provider, Named):
+        if name not in provider.made:
+            raise BotBroken(f"{located(route.function)}: parameter {name!r} is not declared. {provider.advice(name)}")
+        make = provider.made[name]
+    else:
+        make = provider
     return lambda run: make(run.incoming)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import enum
 
 import pytest
 
 from botstead import Bot, Conversation, Event, Http, Outbox, Person
+from botstead.bots.inject import Named
 from botstead.bots.runner import PythonBot
 from botstead.core.errors import BotBroken
+from botstead.core.messages import Kind
+from botstead.core.ports import Incoming
 
 
 class Size(enum.Enum):
@@ -47,6 +51,44 @@ def test_an_unknown_type_lists_those_there_are():
     assert "parameter 'client' asks for Http, which is not provided here. There are Message, Conversation, Chat" in broken(
         register
     )
+
+
+class Service:
+    """Something of which a bot may have several."""
+
+
+SERVICES = {Service: Named({"crm": lambda incoming: f"crm for {incoming.id}"}, lambda name: f"Add [service.{name}].")}
+
+
+def test_of_several_the_name_of_the_parameter_says_which():
+    bot = Bot("b")
+
+    @bot.on.message
+    async def answer(crm: Service) -> str:
+        return str(crm)
+
+    incoming = Incoming(
+        id=7,
+        bot="b",
+        channel="t",
+        account=1,
+        conversation="1.a",
+        event=Event(kind=Kind.MESSAGE, conversation="a", key="k", text="x"),
+    )
+    effects = asyncio.run(PythonBot(bot, providers=SERVICES).handle(incoming))
+    assert [action.text for action in effects.actions] == ["crm for 7"]
+
+
+def test_one_that_is_not_declared_is_answered_with_the_table_to_add():
+    bot = Bot("b")
+
+    @bot.on.message
+    async def answer(stock: Service) -> str: ...
+
+    with pytest.raises(BotBroken) as caught:
+        PythonBot(bot, providers=SERVICES)
+    assert caught.value.message.endswith("parameter 'stock' is not declared. Add [service.stock].")
+    assert f"{__file__} line " in caught.value.message
 
 
 def test_what_cannot_be_taken_from_a_text_is_refused():
