@@ -8,11 +8,11 @@ https://www.iana.org/assignments/iana-ipv4-special-registry and https://www.iana
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, TypeAlias
 
-from botstead.core.errors import ConfigurationError
+from botstead.core.errors import ConfigurationError, EgressRefused
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
@@ -92,6 +92,22 @@ class AddressGuard:
         if _is_public(target):
             return True
         return not _is_delicate(target) and any(target in network for network in self._ranges)
+
+    def require(self, addresses: Iterable[str], *, host: str, port: int) -> None:
+        """Refuse a name unless all its addresses are permitted: one bad one among good ones is an attack, not an accident.
+
+        Args:
+            addresses: what the name was resolved to.
+            host: the host, in lower case.
+            port: the port to connect to.
+
+        Raises:
+            EgressRefused: one is not; the message says how it would be allowed, and not where it leads.
+        """
+        if not all(self.permits(address, host=host, port=port) for address in addresses):
+            raise EgressRefused(
+                f"{host} leads to an address that is not allowed. To reach it, list {host}:{port} in BOTSTEAD_EGRESS_ALLOW."
+            )
 
     def _add(self, entry: str) -> None:
         if found := _NAME_AND_PORT.fullmatch(entry):

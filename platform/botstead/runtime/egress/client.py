@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from botstead.core.errors import EgressRefused, EgressTimeout, EgressUnsent
+from botstead.core.errors import EgressTimeout, EgressUnsent
 from botstead.core.messages import Call, Response
 from botstead.core.secret import Secret
 from botstead.runtime.egress.addresses import AddressGuard
@@ -76,7 +76,7 @@ class EgressClient:
         """
         target = target_of(call.url)
         if is_address(target.origin.host):  # no transport asks a resolver about these
-            self._check(target.origin, [target.origin.host])
+            self._guard.require([target.origin.host], host=target.origin.host, port=target.origin.port)
         send = self._send_lean if call.method == "POST" and call.limit <= _LEAN_LIMIT else self._general.send
         progress: list[bool] = []
         try:
@@ -119,23 +119,15 @@ class EgressClient:
             raise EgressUnsent(f"{authority} could not be connected to ({_why(error)}); nothing was sent.") from error
 
     async def _addresses(self, origin: Origin) -> list[str]:
-        """Resolve once. All answers must be permitted: one bad one among good ones is an attack, not an accident."""
+        """Resolve once; all answers must be permitted."""
         if is_address(origin.host):
             return [origin.host]
         try:
             found = await self._resolver(origin.host, origin.port)
         except OSError as error:
             raise EgressUnsent(f"The name {origin.host} does not resolve; nothing was sent.") from error
-        self._check(origin, found)
+        self._guard.require(found, host=origin.host, port=origin.port)
         return list(found)
-
-    def _check(self, origin: Origin, addresses: Sequence[str]) -> None:
-        for address in addresses:
-            if not self._guard.permits(address, host=origin.host, port=origin.port):
-                raise EgressRefused(
-                    f"{origin.host} leads to an address that is not allowed. To reach it, list {origin.host}:{origin.port} in "
-                    "BOTSTEAD_EGRESS_ALLOW."
-                )
 
 
 def _written_out(call: Call, target: Target, secrets: Mapping[str, Secret]) -> bytes:
