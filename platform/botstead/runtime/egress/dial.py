@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 from collections.abc import Sequence
@@ -80,8 +81,14 @@ class Dialer:
                     return await _connect(address, port)
             except OSError as error:
                 failure = error
-        why = "it took too long" if isinstance(failure, TimeoutError) else (failure.strerror or type(failure).__name__)
-        raise EgressUnsent(f"{host}:{port} could not be connected to ({why}); nothing was sent.") from failure
+        raise EgressUnsent(f"{host}:{port} could not be connected to ({_why(failure)}); nothing was sent.") from failure
+
+
+def _why(error: OSError) -> str:
+    """Say what kind of failure it was; the loop's own text would name addresses of the inside."""
+    if isinstance(error, TimeoutError) or error.errno is None:
+        return "it took too long"
+    return os.strerror(error.errno)
 
 
 async def _connect(address: str, port: int) -> socket.socket:
