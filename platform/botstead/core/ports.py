@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol
 
 import msgspec
@@ -11,6 +12,29 @@ import msgspec
 from botstead.core.messages import Action, Call, Delivery, Event, Health, Parsed, Receipt, Response
 from botstead.core.money import PaymentState
 from botstead.core.secret import Secret
+
+
+class Streamed(Protocol):
+    """An answer whose body is read while it comes. Iterating gives pieces of bytes as they arrive, each once."""
+
+    @property
+    def status(self) -> int:
+        """Of the answer."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Of the answer, names in lower case."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Iterate over the body.
+
+        Raises:
+            EgressTimeout: the next piece, or the end, did not come in time.
+            EgressBroken: the connection broke before the end, or the body exceeds `Call.limit`.
+        """
+        ...
 
 
 class Egress(Protocol):
@@ -28,6 +52,22 @@ class Egress(Protocol):
             EgressUnsent: no connection could be made; nothing was sent.
             EgressTimeout: `call.timeout` passed; the request may have arrived.
             EgressBroken: the connection broke before the answer was complete.
+        """
+        ...
+
+    def stream(
+        self, call: Call, secrets: Mapping[str, Secret] = ..., *, first: float, idle: float
+    ) -> AbstractAsyncContextManager[Streamed]:
+        """Make one HTTP request, and read the body of its answer while it comes. Leaving the context ends the request.
+
+        Args:
+            call: as for `call`; its `timeout` ends the body too, its `limit` counts all of it.
+            secrets: values for the placeholders, injected at the transport.
+            first: seconds until the first byte of the body at most.
+            idle: seconds between two pieces at most.
+
+        Raises:
+            EgressError: on entering as `call`; later see `Streamed`.
         """
         ...
 
@@ -291,8 +331,26 @@ class PaymentProvider(Protocol):
         """
         ...
 
+    async def confirm(self, event: Event, account: Account) -> bool:
+        """Say whether the provider sent an event, before it has any effect; asked by the worker, never while the hook waits.
+
+        For providers whose signature cannot be checked without the network: their `verify` takes what is well-formed and fresh,
+        and this decides. True at once where `verify` has decided already, and for events that we made of our own questions.
+
+        Args:
+            event: as `parse` made it, and as the inbox kept it.
+            account: the payment account.
+
+        Returns:
+            False: somebody else sent it. It must have no effect, now or later.
+
+        Raises:
+            EgressError: it cannot be told now; ask again later.
+        """
+        ...
+
     def news(self, event: Event, account: Account) -> Standing | None:
-        """Say what an event that `parse` found means for an order; None when it is about none. Pure."""
+        """Say what an event that `parse` found means for an order; None when it is about none. Pure; believes it, see `confirm`."""
         ...
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from types import MappingProxyType
 from typing import Final
 
 import httpx
 
-from botstead.core.errors import EgressTimeout, EgressUnsent
+from botstead.core.errors import EgressError, EgressTimeout, EgressUnsent
 from botstead.core.messages import Call, Response
 from botstead.core.secret import Secret
 from botstead.runtime.egress.addresses import AddressGuard
@@ -19,6 +20,7 @@ from botstead.runtime.egress.bulkhead import Bulkhead
 from botstead.runtime.egress.general import GeneralTransport
 from botstead.runtime.egress.request import Origin, Target, filled_headers, filled_path, is_address, target_of
 from botstead.runtime.egress.resolver import Resolver, SystemResolver
+from botstead.runtime.egress.streaming import Body
 from botstead.runtime.egress.wire import Connection, Pool, connect
 
 NO_SECRETS: Final[Mapping[str, Secret]] = MappingProxyType({})
@@ -74,9 +76,7 @@ class EgressClient:
             EgressTimeout: `call.timeout` passed after the request was written.
             EgressBroken: the connection broke before the answer was complete, or the answer exceeds `call.limit`.
         """
-        target = target_of(call.url)
-        if is_address(target.origin.host):  # no transport asks a resolver about these
-            self._guard.require([target.origin.host], host=target.origin.host, port=target.origin.port)
+        target = self._checked(call)
         send = self._send_lean if call.method == "POST" and call.limit <= _LEAN_LIMIT else self._general.send
         progress: list[bool] = []
         try:
@@ -84,9 +84,45 @@ class EgressClient:
                 return await send(call, target, secrets, progress)
         except TimeoutError:
             pass
-        if progress:
-            raise EgressTimeout(f"{target.authority} did not answer within {call.timeout:g} s; the request may have arrived.")
-        raise EgressUnsent(f"{target.authority} could not be connected to within {call.timeout:g} s; nothing was sent.")
+        raise _late(target, call.timeout, progress)
+
+    @asynccontextmanager
+    async def stream(
+        self, call: Call, secrets: Mapping[str, Secret] = NO_SECRETS, *, first: float, idle: float
+    ) -> AsyncIterator[Body]:
+        """Make one HTTP request, and read the body of its answer while it comes. Leaving the context ends the request.
+
+        Args:
+            call: the request; its `timeout` ends the body too, its `limit` counts all of it.
+            secrets: values for the placeholders, injected at the transport.
+            first: seconds until the first byte of the body at most.
+            idle: seconds between two pieces at most.
+
+        Raises:
+            EgressError: as `call`; what goes wrong in the body is raised where it is read.
+        """
+        target = self._checked(call)
+        began = asyncio.get_running_loop().time()
+        over, patience = began + call.timeout, min(first, call.timeout)
+        async with AsyncExitStack() as held:
+            progress: list[bool] = []
+            response = None
+            try:
+                async with asyncio.timeout_at(began + patience):
+                    await held.enter_async_context(self._bulkhead.place(call.service or target.origin.host))
+                    response = await self._general.open(call, target, secrets, progress)
+                    held.push_async_callback(response.aclose)
+            except TimeoutError:
+                pass
+            if response is None:
+                raise _late(target, patience, progress)
+            yield Body(response, target, limit=call.limit, first=began + first, idle=idle, over=over)
+
+    def _checked(self, call: Call) -> Target:
+        target = target_of(call.url)
+        if is_address(target.origin.host):  # no transport asks a resolver about these
+            self._guard.require([target.origin.host], host=target.origin.host, port=target.origin.port)
+        return target
 
     async def close(self) -> None:
         """Close every connection. Safe to repeat."""
@@ -128,6 +164,12 @@ class EgressClient:
             raise EgressUnsent(f"The name {origin.host} does not resolve; nothing was sent.") from error
         self._guard.require(found, host=origin.host, port=origin.port)
         return list(found)
+
+
+def _late(target: Target, seconds: float, progress: list[bool]) -> EgressError:
+    if progress:
+        return EgressTimeout(f"{target.authority} did not answer within {seconds:g} s; the request may have arrived.")
+    return EgressUnsent(f"{target.authority} could not be connected to within {seconds:g} s; nothing was sent.")
 
 
 def _written_out(call: Call, target: Target, secrets: Mapping[str, Secret]) -> bytes:

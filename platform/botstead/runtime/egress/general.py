@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Final
 
 import aiohttp
 import httpx
@@ -27,7 +27,7 @@ Lookup = Callable[[Origin], Awaitable[list[str]]]
 """Turns an origin into permitted addresses, or raises."""
 
 _IDLE_SECONDS = 15.0
-_FAULTS = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
+FAULTS: Final = (httpx.HTTPError, httpx.InvalidURL, aiohttp.ClientError, OSError)
 """httpx's transport passes some of aiohttp's errors through, ClientResponseError for one."""
 _written: ContextVar[list[bool] | None] = ContextVar("written", default=None)
 
@@ -60,6 +60,30 @@ class GeneralTransport:
             EgressUnsent: no connection could be made.
             EgressBroken: the connection broke before the answer was complete, or that is too large.
         """
+        response = await self.open(call, target, secrets, progress)
+        failed: str
+        try:
+            try:
+                return await _read(response, call.limit)
+            finally:
+                await response.aclose()
+        except FAULTS as error:
+            failed = type(error).__name__
+        # Raised outside of the handler, because the library's exceptions hold the URL with its secrets.
+        raise broken(target, failed)
+
+    async def open(self, call: Call, target: Target, secrets: Mapping[str, Secret], progress: list[bool]) -> httpx.Response:
+        """Make one request and return the answer, its body unread. The caller closes it.
+
+        Args:
+            call: the request.
+            target: its URL, taken apart.
+            secrets: values of the placeholders.
+            progress: gets an item as soon as the request may have been written.
+
+        Raises:
+            EgressError: as `send`.
+        """
         self._client = self._client or self._make()
         injected = {"injected": lambda: (filled_path(target.path, secrets), filled_headers(call, secrets))}
         shown = f"{'https' if target.origin.tls else 'http'}://{target.authority}/"
@@ -67,16 +91,12 @@ class GeneralTransport:
         failed: str
         try:
             request = self._client.build_request(call.method, shown, content=call.body, extensions=injected)
-            response = await self._client.send(request, stream=True, follow_redirects=False)
-            try:
-                return await _read(response, call.limit)
-            finally:
-                await response.aclose()
-        except _FAULTS as error:
+            return await self._client.send(request, stream=True, follow_redirects=False)
+        except FAULTS as error:
             failed = type(error).__name__
-        # Raised outside of the handler, because the library's exceptions hold the URL with its secrets.
+        # Raised outside of the handler, see above.
         if progress:
-            raise EgressBroken(f"The connection to {target.authority} broke before the answer was complete ({failed}).")
+            raise broken(target, failed)
         raise EgressUnsent(f"{target.authority} could not be connected to ({failed}); nothing was sent.")
 
     async def close(self) -> None:
@@ -167,6 +187,16 @@ def _watch() -> aiohttp.TraceConfig:
     watch.on_connection_create_end.append(mark)
     watch.on_connection_reuseconn.append(mark)
     return watch
+
+
+def broken(target: Target, failed: str) -> EgressBroken:
+    """Make the error of an answer that ended too early.
+
+    Args:
+        target: who was asked.
+        failed: the kind of failure.
+    """
+    return EgressBroken(f"The connection to {target.authority} broke before the answer was complete ({failed}).")
 
 
 async def _read(response: httpx.Response, limit: int) -> Response:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
-from botstead.core.errors import EgressRefused, EgressTimeout, EgressUnsent
+from botstead.core.errors import EgressError, EgressRefused, EgressTimeout, EgressUnsent
 from botstead.core.messages import Call, Response
-from botstead.core.ports import Egress
+from botstead.core.ports import Egress, Streamed
 from botstead.core.secret import Secret
 from botstead.runtime.egress.client import NO_SECRETS
 from botstead.runtime.egress.request import target_of
@@ -44,22 +45,70 @@ class RecordedEgress:
         run = tracing.current.get()
         if run is None or run.made >= MOST:
             return await self._egress.call(call, secrets)
-        number, began, outcome, status = run.begin_call(), time.time(), "cancelled", 0
+        noting = _Noting(run, call)
         try:
             response = await self._egress.call(call, secrets)
-            status, outcome = response.status, "ok" if response.status < 400 else "error"
+            noting.answered(response.status)
         except Exception as error:
-            outcome = next((word for kind, word in _KINDS if isinstance(error, kind)), "broken")
+            noting.failed(error)
             raise
         else:
             return response
         finally:
-            _note(run, call, CallMade(call.service, "", call.method, began, time.time(), outcome, status, number))
+            noting.end()
+
+    @asynccontextmanager
+    async def stream(
+        self, call: Call, secrets: Mapping[str, Secret] = NO_SECRETS, *, first: float, idle: float
+    ) -> AsyncIterator[Streamed]:
+        """Make one HTTP request whose answer is read while it comes; noted when it is left.
+
+        Args:
+            call: see `core.ports.Egress`.
+            secrets: see `core.ports.Egress`.
+            first: see `core.ports.Egress`.
+            idle: see `core.ports.Egress`.
+
+        Raises:
+            EgressError: see `core.ports.Egress`.
+        """
+        run = tracing.current.get()
+        noting = None if run is None or run.made >= MOST else _Noting(run, call)
+        try:
+            async with self._egress.stream(call, secrets, first=first, idle=idle) as streamed:
+                if noting is not None:
+                    noting.answered(streamed.status)
+                yield streamed
+        except EgressError as error:
+            if noting is not None:
+                noting.failed(error)
+            raise
+        finally:
+            if noting is not None:
+                noting.end()
 
 
-def _note(run: Run, call: Call, made: CallMade) -> None:
-    try:
-        host = target_of(call.url).origin.host
-    except EgressRefused:  # it was no URL, so there is no host to tell
-        host = ""
-    run.end_call(made._replace(host=host, service=call.service or host))
+class _Noting:
+    """One call under way, as its span will tell it."""
+
+    def __init__(self, run: Run, call: Call) -> None:
+        self._run, self._call = run, call
+        self._number, self._began = run.begin_call(), time.time()
+        self._outcome, self._status = "cancelled", 0
+
+    def answered(self, status: int) -> None:
+        self._status, self._outcome = status, "ok" if status < 400 else "error"
+
+    def failed(self, error: Exception) -> None:
+        self._outcome = next((word for kind, word in _KINDS if isinstance(error, kind)), "broken")
+
+    def end(self) -> None:
+        call = self._call
+        try:
+            host = target_of(call.url).origin.host
+        except EgressRefused:  # it was no URL, so there is no host to tell
+            host = ""
+        made = CallMade(
+            call.service or host, host, call.method, self._began, time.time(), self._outcome, self._status, self._number
+        )
+        self._run.end_call(made)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import msgspec
 
 from botstead.core.messages import Call, Response
-from botstead.core.ports import Cache, Egress
+from botstead.core.ports import Cache, Egress, Streamed
 from botstead.core.secret import Secret
 from botstead.runtime.egress.client import NO_SECRETS
 from botstead.runtime.outside.policy import Policy
@@ -74,3 +75,37 @@ class Service:
         """
         del repeatable
         return await self._egress.call(msgspec.structs.replace(call, timeout=seconds, service=self.name), secrets)
+
+    @asynccontextmanager
+    async def stream(
+        self,
+        call: Call,
+        secrets: Mapping[str, Secret] = NO_SECRETS,
+        *,
+        seconds: float = 60.0,
+        first: float = 20.0,
+        idle: float = 15.0,
+    ) -> AsyncIterator[Streamed]:
+        """Call the service and read its answer while it comes, such as server-sent events. Never repeated.
+
+            async with service.stream(call, secrets) as answer:
+                if answer.status == 200:
+                    async for piece in answer:
+                        ...
+
+        Leaving the context ends the request, so a body that nobody wants any more costs nothing.
+
+        Args:
+            call: the request; its `limit` counts all bytes of the body, its `timeout` and `service` are set here.
+            secrets: values for its placeholders.
+            seconds: from beginning to end; the message's own deadline counts too.
+            first: until the first byte of the body.
+            idle: between two pieces.
+
+        Raises:
+            EgressResting: the service rests for this bot, or a limit is used up; nothing was sent.
+            EgressError: on entering: no answer came; while reading: it ended too early, see `core.ports.Streamed`.
+        """
+        made = msgspec.structs.replace(call, timeout=seconds, service=self.name)
+        async with self._egress.stream(made, secrets, first=first, idle=idle) as streamed:
+            yield streamed
