@@ -350,7 +350,7 @@ class PaymentProvider(Protocol):
         ...
 
     def news(self, event: Event, account: Account) -> Standing | None:
-        """Say what an event that `parse` found means for an order; None when it is about none. Pure; believes it, see `confirm`."""
+        """Say what an event that `parse` found means for an order; None when it is about none. Pure; `confirm` comes first."""
         ...
 
 
