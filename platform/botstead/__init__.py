@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from botstead.bots.testing import chat_with
     from botstead.core.errors import Declined
     from botstead.core.messages import AnswerButton, Attachment, Button, Delete, Edit, Event, Person, Send, Typing
+    from botstead.integrations.mail.client import Mail
     from botstead.integrations.weather.client import Weather
     from botstead.integrations.weather.models import Today
 
@@ -31,6 +32,7 @@ __all__ = [
     "Edit",
     "Event",
     "Http",
+    "Mail",
     "Message",
     "Outbox",
     "Person",
@@ -49,6 +51,7 @@ _HOMES = {
     "bots.testing": ("chat_with",),
     "core.errors": ("Declined",),
     "core.messages": ("AnswerButton", "Attachment", "Button", "Delete", "Edit", "Event", "Person", "Send", "Typing"),
+    "integrations.mail.client": ("Mail",),
     "integrations.weather.client": ("Weather",),
     "integrations.weather.models": ("Today",),
 }

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
 from botstead.core.errors import SecretMissing
 from botstead.core.secret import Secret
+
+MAIL_ADDRESS: Final = re.compile(r"(?!\.)[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}")
+"""Mail addresses without quotes, comments and display name (RFC 5321, 4.1.2); names in other scripts as `xn--…`."""
 
 
 class Auth(StrEnum):

@@ -10,7 +10,7 @@ from typing import Any, Final, TypeVar
 
 from botstead.bots.manifest import values as take
 from botstead.bots.manifest.values import Wrong
-from botstead.core.declared import Auth, MailDeclared, RestDeclared, SlackDeclared
+from botstead.core.declared import MAIL_ADDRESS, Auth, MailDeclared, RestDeclared, SlackDeclared
 
 T = TypeVar("T")
 
@@ -18,7 +18,6 @@ Taken = Mapping[str, Callable[[str, object], Any]]
 """Keys of a table to what reads them."""
 
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,30}")
-_ADDRESS = re.compile(r"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]{1,64}@[A-Za-z0-9.-]{1,190}")
 _ALGORITHMS: Final = ("sha256", "sha512", "sha1")
 _ENCODINGS: Final = ("hex", "base64")
 _NEEDED: Final[Mapping[Auth, tuple[str, ...]]] = {
@@ -109,7 +108,7 @@ def _one_of(choices: tuple[str, ...], key: str, value: object) -> str:
 
 def _sender(key: str, value: object) -> str:
     given = take.line(key, value)
-    if _ADDRESS.fullmatch(parseaddr(given)[1]) is None:
+    if MAIL_ADDRESS.fullmatch(parseaddr(given)[1]) is None:
         raise Wrong(key, f"{key} is a mail address, such as shop@example.org or Shop <shop@example.org>, not {value!r}")
     return given
 
