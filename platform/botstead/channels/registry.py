@@ -1,6 +1,7 @@
 """Which chat networks there are: each kind's code, and what its folder says of it.
 
-A new network is a new folder with the same files, and one more line in `_KINDS`.
+A new network is a new folder with the same files, and one more line in `_KINDS`. Payment providers are kinds of another
+folder, with a manifest of the same form: `manifest_of` reads what stands beside a kind's code, wherever that is.
 """
 
 from __future__ import annotations
@@ -83,11 +84,22 @@ def kinds() -> dict[str, ChannelKind]:
 @cache
 def manifests() -> Mapping[str, Manifest]:
     """Return every kind's manifest by its word. They are read once."""
-    return {kind.kind: _manifest(kind.kind) for kind in _KINDS}
+    return {kind.kind: manifest_of(kind) for kind in _KINDS}
 
 
-def _manifest(kind: str) -> Manifest:
-    return msgspec.toml.decode(_text(kind, "manifest.toml"), type=Manifest)
+def manifest_of(kind: ChannelKind) -> Manifest:
+    """Return the manifest that stands in the folder of a kind's code.
+
+    Args:
+        kind: a chat network, or a payment provider.
+    """
+    above = type(kind).__module__.partition(f".{kind.kind}")[0]
+    return _read(f"{above}.{kind.kind}")
+
+
+@cache
+def _read(package: str) -> Manifest:
+    return msgspec.toml.decode(files(package).joinpath("manifest.toml").read_bytes(), type=Manifest)
 
 
 def quality(kind: str) -> Mapping[str, Any]:

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from botstead.channels import bodies
+from botstead.core import bodies
 from botstead.core.errors import Unreadable
 from botstead.core.messages import Delivery, Event, Kind, Parsed
 

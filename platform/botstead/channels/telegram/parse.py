@@ -14,8 +14,8 @@ from typing import Final
 
 import msgspec
 
-from botstead.channels.bodies import decode
 from botstead.channels.telegram.updates import CallbackQuery, Chat, File, MemberChange, Message, Update, User
+from botstead.core.bodies import decode
 from botstead.core.errors import Unreadable
 from botstead.core.messages import Attachment, Delivery, Event, Kind, Parsed, Person
 

@@ -18,12 +18,12 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from botstead.channels.bodies import decode
 from botstead.channels.telegram.api import base_of, judge, read_reply
 from botstead.channels.telegram.health import install
 from botstead.channels.telegram.parse import parse_update, unknown
 from botstead.channels.telegram.render import call
 from botstead.channels.telegram.updates import ALLOWED, UpdateId
+from botstead.core.bodies import decode
 from botstead.core.errors import EgressError, Unavailable, Unreadable
 from botstead.core.messages import Call, Event, Response
 from botstead.core.ports import Accept, Account, Egress

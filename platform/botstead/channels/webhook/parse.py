@@ -11,8 +11,8 @@ from typing import Annotated, Final, TypeAlias
 import msgspec
 from msgspec import Meta
 
-from botstead.channels import bodies
 from botstead.channels.webhook.verify import ID_HEADER, MESSAGE_ID, TIMESTAMP_HEADER
+from botstead.core import bodies
 from botstead.core.errors import Unreadable
 from botstead.core.messages import Attachment, Delivery, Event, Kind, Parsed, Person
 
