@@ -114,6 +114,64 @@ class SlackDeclared(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 10.0
 
 
+class LlmDeclared(msgspec.Struct, frozen=True, kw_only=True):
+    """`[llm]`: the language model that `Llm` asks, and how much of it a day may bring.
+
+    Money is counted in billionths of the currency, so that the price of one token is exact.
+
+    Args:
+        base: `https://host/v1`, below which `/chat/completions` is; empty: the appliance's own, setting `llm_base`.
+        model: its name at the server; empty: setting `llm_model`.
+        secret: the name of the bot's secret with the key. Empty: with the appliance's base its `llm_key`, with another none.
+        budget: money a day, in billionths; 0: tokens are counted instead.
+        tokens: a day, asked and answered together, where there is no `budget`.
+        currency: what prices and budget are in; a word for people, nothing is converted.
+        price_in: of a million tokens that are asked, in billionths.
+        price_out: of a million tokens that are answered, in billionths.
+        share: percent of the day's budget that one message may use up.
+        max_tokens: of one answer.
+    """
+
+    base: str = ""
+    model: str = ""
+    secret: str = ""
+    budget: int = 0
+    tokens: int = 200_000
+    currency: str = "USD"
+    price_in: int = 0
+    price_out: int = 0
+    share: float = 10.0
+    max_tokens: int = 1_024
+
+    @property
+    def day(self) -> int:
+        """What a day may bring: billionths of money, or tokens."""
+        return self.budget or self.tokens
+
+    @property
+    def of_message(self) -> int:
+        """What one message may use up, in the unit of `day`."""
+        return max(1, int(self.day * self.share / 100))
+
+    def cost(self, asked: int, answered: int) -> int:
+        """Return what tokens cost, in billionths, rounded up.
+
+        Args:
+            asked: tokens in.
+            answered: tokens out.
+        """
+        return -(-(asked * self.price_in + answered * self.price_out) // 1_000_000)
+
+    def amount(self, asked: int, answered: int) -> int:
+        """Return what tokens take of the day, in the unit of `day`.
+
+        Args:
+            asked: tokens in.
+            answered: tokens out.
+        """
+        return self.cost(asked, answered) if self.budget else asked + answered
+
+
 def needed(secrets: Mapping[str, Secret], name: str, *, bot: str) -> Secret:
     """Return a bot's secret.
 

@@ -85,6 +85,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Base URL of an Open-Meteo server; empty uses the public one."""
     weather_geocoding_base: str = ""
     """Base URL of an Open-Meteo geocoding server; empty uses the public one."""
+    llm_base: str = ""
+    """Base URL of a server with OpenAI's chat completions, such as https://api.openai.com/v1, for bots that name no other."""
+    llm_model: str = ""
+    """The model that bots ask that name no other."""
+    llm_key_file: Path | None = None
+    """File of the key for `llm_base`: one key for all bots."""
 
     @property
     def canary(self) -> bool:

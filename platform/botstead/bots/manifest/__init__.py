@@ -11,10 +11,10 @@ from typing import Any, Final
 import msgspec
 
 from botstead.bots.bot import NAME
-from botstead.bots.manifest import services
+from botstead.bots.manifest import llm, services
 from botstead.bots.manifest import values as take
 from botstead.bots.manifest.values import Wrong
-from botstead.core.declared import MailDeclared, RestDeclared, SlackDeclared
+from botstead.core.declared import LlmDeclared, MailDeclared, RestDeclared, SlackDeclared
 from botstead.core.errors import BotBroken
 from botstead.core.ports import Limits
 
@@ -38,6 +38,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         rest: REST services by name, from `[rest.NAME]`.
         mail: the mail server, from `[mail]`.
         slack: where `Slack` posts, from `[slack]`.
+        llm: the language model, from `[llm]`.
     """
 
     name: str = ""
@@ -53,11 +54,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     rest: Mapping[str, RestDeclared] = {}
     mail: MailDeclared | None = None
     slack: SlackDeclared | None = None
+    llm: LlmDeclared | None = None
 
     @property
     def secrets(self) -> tuple[str, ...]:
         """The names of secrets that the bot's services need, sorted."""
-        declared = [*self.rest.values(), self.mail, self.slack]
+        declared = [*self.rest.values(), self.mail, self.slack, self.llm]
         return tuple(sorted({one.secret for one in declared if one is not None and one.secret}))
 
 
@@ -101,6 +103,7 @@ _OTHERS: Final[Mapping[str, Any]] = {
     "rest": lambda _key, given: services.rest(given),
     "mail": lambda _key, given: services.mail(given),
     "slack": lambda _key, given: services.slack(given),
+    "llm": lambda _key, given: llm.read(given),
 }
 
 
