@@ -46,7 +46,9 @@ AHEAD_WAIT = 1.0
 ANSWER_WAIT = 2.0
 """Longest wait for a commit, in seconds. A database that hangs (locks, a disk that stalls) is one that cannot answer now."""
 INTERNAL = 2
-"""`message.direction` of what is asked for from inside."""
+"""`message.direction` of what is asked for from inside, and of what a provider notifies us of."""
+NOT_SAID = frozenset({Kind.SEND, Kind.SCHEDULE, Kind.PAYMENT, Kind.STATUS})
+"""Kinds that are nobody's message: they stand in no list of conversations and in no history."""
 
 
 class Inbox:
@@ -164,7 +166,7 @@ class Inbox:
             event.text.replace("\0", "\ufffd"),
             _payload(event),
             _trace(event),
-            INTERNAL if event.kind in (Kind.SEND, Kind.SCHEDULE, Kind.PAYMENT) else 0,
+            INTERNAL if event.kind in NOT_SAID else 0,
         )
 
     async def _flush(self, batch: list[list[NewMessage]]) -> list[list[int]]:

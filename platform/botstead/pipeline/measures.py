@@ -71,12 +71,14 @@ def done(item: Done, account: Account | None) -> None:
         if account is not None:
             if item.run is not None and item.run.ended:
                 STAGE.at("commit", account.kind).observe(max(0.0, time.time() - item.run.ended))
-            if not item.actions:
+            if not item.actions and not item.aside:
                 MESSAGES.at(account.bot_name, account.kind, "ignored").inc()
         return
     reason = item.parked[0]
     JOB_RUNS.at("inbox", "lost" if reason == CRASHED else "dead").inc()
     JOB_PARKED.at("inbox", reason).inc()
+    if item.aside:
+        return
     bot, kind = (account.bot_name, account.kind) if account else (OTHER, OTHER)
     MESSAGES.at(bot, kind, "expired" if reason in EXPIRED else "failed").inc()
 

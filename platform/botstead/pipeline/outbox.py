@@ -45,6 +45,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
         parked: (reason, error, attempts) when it is given up.
         began: Unix seconds when handling began.
         run: what was noted of it.
+        aside: whether it is no message to a bot, so that no promise is about it.
     """
 
     row: Pending
@@ -55,6 +56,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True):
     parked: tuple[str, str, int] | None = None
     began: float = 0.0
     run: Run | None = None
+    aside: bool = False
 
 
 class Outbox:

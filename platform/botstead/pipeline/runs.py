@@ -46,11 +46,12 @@ EVENT = msgspec.json.Decoder(Event)
 class Runs:
     """Runs handlers and turns what comes out into an outcome or a failure."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # what it is made of, each given by name
         self,
         handlers: Mapping[int, Handler],
         alone: Mapping[int, Alone],
         *,
+        aside: Mapping[str, Handler],
         blame: Blame,
         gesture: Callable[[Account, str, Typing | AnswerButton], None],
         traces: Traces,
@@ -60,6 +61,7 @@ class Runs:
         Args:
             handlers: by bot number.
             alone: by bot number, for messages that may have taken a process down.
+            aside: by kind of channel, for accounts that nobody talks on (payments): no bot sees their events.
             blame: where the running message is named.
             gesture: shows typing, answers a button press; best effort.
             traces: notes what happens.
@@ -67,6 +69,7 @@ class Runs:
         self._traces = traces
         self._handlers = handlers
         self._alone = alone
+        self._aside = aside
         self._quarantine = Quarantine()
         self._blame = blame
         self._gesture = gesture
@@ -100,7 +103,7 @@ class Runs:
                 if isinstance(action, AnswerButton):
                     self._gesture(account, lane.conversation, action)
             run.ended = time.time()
-            return _done(row, lane, effects, run)
+            return _done(row, lane, effects, run, aside=account.kind in self._aside)
         except BotResting as error:
             return Failure(row.partition, row.bot, row.id, error.after or 1.0, error.message, 0, 0)
         except Exception as error:  # noqa: BLE001  # whatever a handler raises is its failure, never a run without end
@@ -115,6 +118,9 @@ class Runs:
         found = incoming.event
         if found.kind is Kind.SEND:
             return Effects(actions=found.actions)
+        if (aside := self._aside.get(account.kind)) is not None:
+            async with asyncio.timeout(aside.limits.deadline + GRACE):
+                return await aside.handle(incoming)
         if found.kind in SILENT:
             return Effects()
         measures.began(row, account.kind)
@@ -172,9 +178,10 @@ class Runs:
         run.ended, run.error = run.ended or time.time(), run.error or reason
         event(logger, "message_parked", level=logging.ERROR, message_id=row.id, bot=incoming.bot, reason=reason)
         apologise = getattr(self._handlers.get(row.bot), "apology", _apology)
-        effects = Effects() if incoming.event.kind in (Kind.SEND, Kind.SCHEDULE) else apologise(incoming)
+        aside = incoming.channel in self._aside
+        effects = Effects() if aside or incoming.event.kind in (Kind.SEND, Kind.SCHEDULE) else apologise(incoming)
         parked = (reason, error[:ERROR_LIMIT], incoming.attempt)
-        return msgspec.structs.replace(_done(row, lane, effects, run), parked=parked)
+        return msgspec.structs.replace(_done(row, lane, effects, run, aside=aside), parked=parked)
 
 
 def _apology(_incoming: Incoming) -> Effects:
@@ -229,11 +236,18 @@ def _incoming(lane: Lane, row: Pending, account: Account, found: Event, run: Run
     )
 
 
-def _done(row: Pending, lane: Lane, effects: Effects, run: Run) -> Done:
+def _done(row: Pending, lane: Lane, effects: Effects, run: Run, *, aside: bool) -> Done:
     state = None if effects.state is None else effects.state.decode()
     if state is not None and len(state) > STATE_LIMIT:
         raise HandlerFailed(f"The state of the conversation is larger than {STATE_LIMIT} bytes. Keep less in it.")
     durable = tuple(action for action in effects.actions if not isinstance(action, Typing | AnswerButton))
     return Done(
-        row=row, actions=durable, state=state, version=lane.version + 1, forwards=effects.forwards, began=run.began, run=run
+        row=row,
+        actions=durable,
+        state=state,
+        version=lane.version + 1,
+        forwards=effects.forwards,
+        began=run.began,
+        run=run,
+        aside=aside,
     )

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from types import MappingProxyType
 
 import msgspec
 
@@ -75,6 +76,7 @@ class Worker:
         rate_of: Callable[[Account], Rate],
         buckets: Shared | None,
         traces: Traces | None = None,
+        aside: Mapping[str, Handler] = MappingProxyType({}),
     ) -> None:
         """Build all parts; `run` starts them.
 
@@ -91,10 +93,9 @@ class Worker:
             rate_of: how fast a channel's provider lets us send.
             buckets: rate limits shared by all workers, or None.
             traces: notes what happens to messages; by default nothing is kept.
+            aside: what deals with events of channels that nobody talks on, by kind.
         """
-        self._traces = traces or Traces()
-        self._wake = wake
-        self._directory = directory
+        self._traces, self._wake, self._directory = traces or Traces(), wake, directory
         self._lanes = Lanes()
         blame = Blame()
         self._lease = Lease(dsn, name=name, seconds=lease, blamed=lambda: blame.current)
@@ -119,7 +120,7 @@ class Worker:
             traces=self._traces,
             promise=lambda bot: handlers[bot].limits.promise if bot in handlers else math.inf,
         )
-        self._runs = Runs(handlers, quarantine, blame=blame, gesture=self._delivery.gesture, traces=self._traces)
+        self._runs = Runs(handlers, quarantine, aside=aside, blame=blame, gesture=self._delivery.gesture, traces=self._traces)
         self._tasks = Tasks(self._crashed)
         self._careful: set[int] = set()
         self._something = asyncio.Event()
@@ -128,8 +129,7 @@ class Worker:
         self._horizon = Horizon(page=PAGE)
         self._reading = asyncio.Lock()
         self._running = 0
-        self._starved = False
-        self._draining = False
+        self._starved = self._draining = False
 
     async def run(self) -> None:
         """Work until cancelled; call `drain` first to leave nothing half done."""

@@ -9,13 +9,13 @@ from importlib.metadata import version
 
 import uvicorn
 
-from botstead.channels.registry import kinds
 from botstead.core.messages import Event, Health
 from botstead.core.ports import Account
 from botstead.pipeline.inbox import Inbox
 from botstead.pipeline.partitions import conversation_key, partition_of
 from botstead.processes import objectives
 from botstead.processes.foundation import ADMIN_KEY, Foundation
+from botstead.processes.payments import Payments
 from botstead.processes.watching import note_rejects
 from botstead.store.history import History
 from botstead.store.letters import Letters
@@ -88,9 +88,10 @@ class Api:
 
     def _app(self) -> Hooks:
         foundation, settings = self._foundation, self._foundation.settings
+        payments = Payments(foundation)
         hooks = HookDeps(
             find=foundation.directory.find,
-            kinds=kinds(),
+            kinds=payments.kinds(),
             accept=self.inbox.accept,
             moved=self._moved,
             body_limit=settings.body_limit,
@@ -113,7 +114,7 @@ class Api:
                 letters=Letters(foundation.postgres, partition_of),
                 standings=standings,
                 reports=objectives.reports(foundation.postgres, standings),
-                kinds=kinds(),
+                kinds=payments.kinds(),
                 egress=foundation.egress,
                 probes=self._probes,
                 wake=foundation.wake,

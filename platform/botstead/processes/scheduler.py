@@ -11,9 +11,11 @@ import logging
 from botstead.channels.telegram import poll
 from botstead.core.errors import Unavailable
 from botstead.core.ports import Account
+from botstead.operate.payments.reconcile import Reconcile
 from botstead.pipeline.inbox import Inbox
 from botstead.processes import objectives
 from botstead.processes.foundation import Foundation
+from botstead.processes.payments import Payments
 from botstead.processes.watching import Watching
 from botstead.runtime.tasks import Tasks
 from botstead.store.history import History
@@ -56,7 +58,9 @@ class Scheduler:
         self._polls: dict[str, tuple[Account, asyncio.Event, Tasks]] = {}
         self._alive = False
         self._leads = False
-        self._watching = Watching(foundation)
+        payments = Payments(foundation)
+        self._reconcile = Reconcile(payments.cashier, accept=self._inbox.accept, leads=lambda: self._leads)
+        self._watching = Watching(foundation, payments)
 
     async def start(self) -> None:
         """Begin."""
@@ -65,6 +69,7 @@ class Scheduler:
         self._foundation.tasks.start("inbox", self._inbox.run())
         self._foundation.tasks.start("lead", self._lead())
         self._foundation.tasks.start("index", self._index())
+        self._foundation.tasks.start("payments", self._reconcile.run())
         self._watching.start()
 
     @property

@@ -8,14 +8,15 @@ from urllib.parse import urlsplit
 
 from botstead.channels.loopback import KIND as LOOPBACK
 from botstead.channels.loopback import health as loopback
-from botstead.channels.registry import kinds
 from botstead.core.errors import Unavailable
 from botstead.core.ports import Account
 from botstead.operate import canary
 from botstead.operate.canary import Canary
 from botstead.operate.channels import Channels
+from botstead.operate.payments.cashier import DOUBLE
 from botstead.operate.vitals import Watch
 from botstead.processes.foundation import NO_VALKEY, Foundation
+from botstead.processes.payments import Payments
 from botstead.runtime.egress import EgressClient
 from botstead.store.canary import CanaryRows, ensure_channel
 from botstead.store.rhythm import Rejects, RhythmRows
@@ -23,6 +24,8 @@ from botstead.store.vitals import PostgresVitals, ValkeyVitals
 
 CHANNELS_SHARE = 1.5
 """Channels are looked at less often than what we stand on: every 15 s, where that is every 10 s."""
+UNWATCHED = (LOOPBACK.kind, DOUBLE)
+"""Kinds that are ours: there is no network behind them to lose."""
 FLUSH_EVERY = 10.0
 """Seconds between two notes of what an API process turned away."""
 
@@ -30,13 +33,15 @@ FLUSH_EVERY = 10.0
 class Watching:
     """What one scheduler does for all. The others are ready to take over."""
 
-    def __init__(self, foundation: Foundation) -> None:
+    def __init__(self, foundation: Foundation, payments: Payments) -> None:
         """Build every object.
 
         Args:
             foundation: what it stands on.
+            payments: the providers whose accounts are looked at too.
         """
         self._foundation = foundation
+        self._kinds = payments.kinds()
         self.on = False
         """Whether this process is the one that watches."""
         # Of its own: nothing else may reach an address of the inside because the canary does.
@@ -99,8 +104,8 @@ class Watching:
         foundation, settings = self._foundation, self._foundation.settings
         return Channels(
             RhythmRows(settings.postgres, application=settings.instance),
-            accounts=lambda: [account for account in foundation.directory.accounts() if account.kind != LOOPBACK.kind],
-            kinds=kinds(),
+            accounts=lambda: [account for account in foundation.directory.accounts() if account.kind not in UNWATCHED],
+            kinds=self._kinds,
             egress=foundation.egress,
             note=foundation.registry.set_health,
             looks=lambda: self.on,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from botstead.channels.registry import kinds, manifests
+from botstead.channels.registry import manifests
 from botstead.core.errors import Unavailable
 from botstead.core.ports import Account
 from botstead.pipeline.governor import Rate
 from botstead.pipeline.worker import Worker
 from botstead.processes.bots import Bots
 from botstead.processes.foundation import Foundation
+from botstead.processes.payments import Payments
 from botstead.processes.traces import Tracing
 from botstead.runtime.tasks import within
 from botstead.telemetry.logs import event
@@ -28,7 +29,9 @@ def rate_of(account: Account) -> Rate:
 
     A server of the operator's own (`api_base`) has no limits of the public one.
     """
-    manifest = manifests()[account.kind]
+    manifest = manifests().get(account.kind)
+    if manifest is None:  # a payment account: nothing is written to it
+        return Rate()
     public = manifest.settings.get("api_base")
     own = account.settings.get("api_base")
     if own and public and own != public.default:
@@ -50,6 +53,7 @@ class BotWorker:
         self._bots = Bots(foundation)
         settings = foundation.settings
         self._tracing = Tracing(settings, foundation.postgres)
+        payments = Payments(foundation)
         self.worker = Worker(
             settings.postgres,
             name=settings.instance,
@@ -57,12 +61,13 @@ class BotWorker:
             directory=foundation.directory,
             handlers=self._bots.handlers,
             quarantine=self._bots.quarantine,
-            kinds=kinds(),
+            kinds=payments.paying(),
             egress=foundation.egress,
             wake=foundation.wake,
             rate_of=rate_of,
             buckets=foundation.buckets.reserve if foundation.buckets else None,
             traces=self._tracing.traces,
+            aside=payments.aside(),
         )
         self._changed = asyncio.Event()
 
@@ -93,6 +98,7 @@ class BotWorker:
             await within(REMOTE_EVERY, self._changed)
             self._changed.clear()
             try:
+                await self._bots.refresh_secrets()
                 await self._bots.refresh_remote()
             except Unavailable as error:
                 event(logger, "http_bots_not_refreshed", level=logging.WARNING, error=error.message)

@@ -190,8 +190,8 @@ class Registry:
             public_id = await self._insert_channel(connection, row["id"], kind=kind, name=name, prepared=prepared)
         return await self.account(public_id)
 
-    async def ensure_webchat(self, bot: str) -> Account:
-        """Return the web chat of a bot, made if it has none. Safe to repeat, from any number of processes.
+    async def ensure_webchat(self, bot: str, *, kind: str = WEBCHAT) -> Account:
+        """Return the web chat of a bot, or its channel of another kind without settings, made if it has none. Safe to repeat.
 
         Raises:
             NotFound: there is no such bot.
@@ -200,10 +200,10 @@ class Registry:
             row = await connection.fetchrow(_SQL["lock_bot"], bot)
             if row is None:
                 raise no_bot(bot)
-            public_id = await connection.fetchval(_SQL["webchat"], row["id"])
+            public_id = await connection.fetchval(_SQL["first_of_kind"], row["id"], kind)
             if public_id is None:
                 nothing = Prepared(settings={}, secrets={})
-                public_id = await self._insert_channel(connection, row["id"], kind=WEBCHAT, name="", prepared=nothing)
+                public_id = await self._insert_channel(connection, row["id"], kind=kind, name="", prepared=nothing)
         return await self.account(public_id)
 
     async def _insert_channel(self, connection: asyncpg.Connection, bot: int, *, kind: str, name: str, prepared: Prepared) -> str:

@@ -156,6 +156,25 @@ CACHE_REQUESTS: Final = METRICS.counter(
     result=("hit", "miss", "stale", "bypass"),
 )
 
+# Money
+
+PAYMENTS: Final = METRICS.counter(
+    "payments_total",
+    "Payments by the state that they came to.",
+    roles=WORKER,
+    max_sets=18,
+    provider=("stripe", "paypal", "testpay"),
+    state=("pending", "approved", "paid", "failed", "expired", "refunded"),
+)
+PAYMENT_ATTEMPTS: Final = METRICS.counter(
+    "payment_attempts_total",
+    "Tries at payment providers by how they ended; unknown: no answer came, and the provider is asked.",
+    roles=WORKER,
+    max_sets=9,
+    kind=("open", "capture", "refund"),
+    outcome=("done", "failed", "unknown"),
+)
+
 # Work that waits: messages to be handled (inbox) and answers to be sent (outbox)
 
 _QUEUES = ("inbox", "outbox")

@@ -36,6 +36,7 @@ class Vitals(Readings):
         self._declare_host()
         self._declare_queues()
         self._declare_channels()
+        self._declare_payments()
 
     def _declare_postgres(self) -> None:
         say = self.declare
@@ -144,4 +145,18 @@ class Vitals(Readings):
             "channel",
             "bot",
             max_sets=PAIRS,
+        )
+
+    def _declare_payments(self) -> None:
+        say = self.declare
+        self.unfulfilled = say(
+            "payments_unfulfilled",
+            "Payments that are paid, or do not match what was asked for, and that no bot has answered for.",
+        )
+        self.unfulfilled_since = say(
+            "payments_unfulfilled_oldest_timestamp_seconds", "Since when the oldest of them waits; absent when there is none."
+        )
+        self.payment_unknown = say("payment_attempts_unknown", "Tries at payment providers of which nobody knows how they ended.")
+        self.payment_unknown_since = say(
+            "payment_attempts_unknown_oldest_timestamp_seconds", "When the oldest of them began; absent when there is none."
         )

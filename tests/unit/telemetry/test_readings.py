@@ -68,5 +68,6 @@ def test_a_process_that_reads_nothing_shows_no_vitals():
     vitals = Vitals(registry)
     assert shown(registry) == ""
     assert all(
-        name.startswith(("postgres_", "valkey_", "host_", "job_", "bot_", "channel_", "scheduler_")) for name in vitals.all
+        name.startswith(("postgres_", "valkey_", "host_", "job_", "bot_", "channel_", "scheduler_", "payment"))
+        for name in vitals.all
     )

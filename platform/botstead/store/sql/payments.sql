@@ -103,7 +103,7 @@ SELECT name FROM bot WHERE id = $1;
 -- Payments whose provider should be asked; each is put off at once, twice as long each time, so that none is asked without end.
 -- $1 at most, $2 seconds, $3 seconds where the person may take their time, $4 seconds at most
 UPDATE payment p SET asks = least(p.asks + 1, 30), ask_at = clock_timestamp()
-    + make_interval(secs => least($4, CASE WHEN p.state = 'pending' THEN $3 ELSE $2 END * 2.0 ^ least(p.asks, 20)))
+    + make_interval(secs => least($4::float8, CASE WHEN p.state = 'pending' THEN $3::float8 ELSE $2::float8 END * 2.0 ^ least(p.asks, 20)))
 FROM (
     SELECT number FROM payment WHERE ask_at <= clock_timestamp() AND state IN ('opened', 'pending', 'approved')
     ORDER BY ask_at LIMIT $1 FOR UPDATE SKIP LOCKED

@@ -53,9 +53,9 @@ INSERT INTO channel (public_id, bot, kind, name, settings) VALUES ($1, $2, $3, $
 -- Keep a channel's secrets.
 UPDATE channel SET secrets = $2 WHERE id = $1;
 
--- name: webchat
--- The web chat of a bot.
-SELECT public_id FROM channel WHERE bot = $1 AND kind = 'webchat' AND deleted_at IS NULL ORDER BY id LIMIT 1;
+-- name: first_of_kind
+-- The oldest channel of a kind of a bot.
+SELECT public_id FROM channel WHERE bot = $1 AND kind = $2 AND deleted_at IS NULL ORDER BY id LIMIT 1;
 
 -- name: lock_channel
 -- One channel by its public id, held until the transaction ends.

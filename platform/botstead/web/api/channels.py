@@ -185,7 +185,8 @@ async def create_channel(deps: Deps, request: AnyRequest, bot: FromPath[str], da
 
 def _reachable(deps: AppDeps, data: ChannelCreate) -> dict[str, Any]:
     """Return the settings; where no provider can reach this machine, a network that can be polled is polled."""
-    fetched = {} if deps.public_url or "mode" not in manifests()[data.kind].settings else {"mode": "poll"}
+    manifest = manifests().get(data.kind)
+    fetched = {} if deps.public_url or manifest is None or "mode" not in manifest.settings else {"mode": "poll"}
     return {**fetched, **data.settings}
 
 
