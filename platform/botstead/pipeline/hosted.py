@@ -81,6 +81,7 @@ class HostedBot:
         *,
         limits: Limits,
         environment: Mapping[str, str] | None = None,
+        told: Callable[[], bytes] = bytes,
         host: Sequence[str] = HOST,
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
@@ -92,6 +93,8 @@ class HostedBot:
             folder: the folder with its `bot.py`.
             limits: deadline and memory.
             environment: everything that the process finds in its environment.
+            told: what the process is told before it runs an event, such as the bot's secrets; it stands neither in the
+                environment nor on the command line.
             host: the program and its first arguments.
             clock: for the back-off.
             chance: a random number from 0 to 1, for the back-off's jitter.
@@ -100,6 +103,7 @@ class HostedBot:
         self.limits = limits
         self._command = (*host, "--folder", str(folder), "--memory", str(limits.memory))
         self._environment = dict(environment or {})
+        self._told = told
         self._rest = _Rest(clock or SystemClock(), chance)
         self._child: Child | None = None
         self._began = 0.0
@@ -109,13 +113,14 @@ class HostedBot:
         self._stopped = False
 
     @classmethod
-    def for_quarantine(
+    def for_quarantine(  # noqa: PLR0913  likewise
         cls,
         folder: Path,
         limits: Limits,
         *,
         name: str = "",
         environment: Mapping[str, str] | None = None,
+        told: Callable[[], bytes] = bytes,
         host: Sequence[str] = HOST,
     ) -> HostedBot:
         """Build one for its wards only: any bot, with a memory limit even if it has none itself.
@@ -125,10 +130,11 @@ class HostedBot:
             limits: the bot's own.
             name: the bot's name; by default the folder's.
             environment: everything that the process finds in its environment.
+            told: see the class.
             host: the program and its first arguments.
         """
         limited = msgspec.structs.replace(limits, memory=limits.memory or QUARANTINE_MEMORY)
-        return cls(name or folder.name, folder, limits=limited, environment=environment, host=host)
+        return cls(name or folder.name, folder, limits=limited, environment=environment, told=told, host=host)
 
     @property
     def running(self) -> int:
@@ -202,6 +208,7 @@ class HostedBot:
             HandlerFailed: the bot raised, ran out of time, or answered nonsense.
         """
         try:
+            child.tell(self._told())
             answer = await child.call(msgspec.json.encode(incoming), seconds=self.limits.deadline)
             answered = msgspec.json.decode(answer, type=Answered)
         except ChildDied as died:

@@ -6,17 +6,20 @@ Started by `pipeline.hosted.HostedBot` as `python -m botstead.processes.bot_host
 from __future__ import annotations
 
 import os
+from functools import partial
 from pathlib import Path
 
 from botstead.bots.inject import Providers
+from botstead.bots.manifest import read_manifest
 from botstead.bots.runner import PythonBot
 from botstead.core import settings as configuration
-from botstead.core.ports import Egress
+from botstead.core.ports import BotSecrets, Egress
 from botstead.core.settings import LIST_SEPARATOR, PREFIX, Settings
 from botstead.integrations.weather.client import Weather
 from botstead.pipeline.answering import answering
+from botstead.processes.services import Services, ToldSecrets
 from botstead.runtime import hosting
-from botstead.runtime.egress import EgressClient, RecordedEgress
+from botstead.runtime.egress import Dialer, EgressClient, RecordedEgress
 from botstead.store.valkey import MemoryCache
 
 GIVEN = ("egress_allow", "weather_base", "weather_geocoding_base")
@@ -35,30 +38,38 @@ def environment(settings: Settings) -> dict[str, str]:
     return {"PATH": os.defpath, "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", **named}
 
 
-def build(settings: Settings) -> tuple[Providers, Egress]:
+def build(settings: Settings, folder: Path, *, secrets: BotSecrets) -> tuple[Providers, Egress]:
     """Compose what handlers can ask for, and the way out. The cache is the process's own.
 
     Args:
         settings: as given by `environment`.
+        folder: the bot's.
+        secrets: what the bot calls services with.
+
+    Raises:
+        ConfigurationError: the settings or `bot.toml` are wrong.
     """
     egress = RecordedEgress(EgressClient(allow=settings.egress_allow))
     weather = Weather(egress, MemoryCache(), base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
-    return {Weather: lambda _incoming: weather}, egress
+    services = Services(dialer=Dialer(allow=settings.egress_allow), secrets=secrets)
+    return {Weather: lambda _incoming: weather, **services.of(read_manifest(folder))}, egress
 
 
-def make(folder: Path) -> hosting.Answer:
+def make(folder: Path, *, secrets: BotSecrets) -> hosting.Answer:
     """Load a bot's folder, with the settings of this process.
 
     Args:
         folder: holds `bot.py`.
+        secrets: what the bot calls services with.
 
     Raises:
         ConfigurationError: the settings or the bot are wrong.
     """
     settings = configuration.load(os.environ)  # noqa: TID251  the one place where this process reads its settings
-    providers, egress = build(settings)
+    providers, egress = build(settings, folder, secrets=secrets)
     return answering(PythonBot.load(folder, providers=providers, egress=egress))
 
 
 if __name__ == "__main__":
-    hosting.main(make)
+    given = ToldSecrets()
+    hosting.main(partial(make, secrets=given), told=given.take)

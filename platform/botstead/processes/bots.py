@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from botstead.bots.http import HttpBot
@@ -18,7 +19,9 @@ from botstead.operate import canary
 from botstead.pipeline.hosted import HostedBot
 from botstead.processes import bot_host
 from botstead.processes.foundation import Foundation, bot_folders
-from botstead.runtime.egress import RecordedEgress
+from botstead.processes.services import Services, lacking, telling
+from botstead.runtime.egress import Dialer, RecordedEgress
+from botstead.store.bot_secrets import KeptSecrets
 from botstead.store.canary import ensure_bot as ensure_canary
 from botstead.store.ledger import BotPromise, LedgerRows
 from botstead.telemetry.catalog import METRICS
@@ -47,6 +50,10 @@ class Bots:
             self._egress, foundation.cache, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base
         )
         self._providers: Providers = {Weather: lambda _incoming: weather}
+        self._secrets = KeptSecrets(foundation.secrets)
+        self._services = Services(dialer=Dialer(allow=settings.egress_allow), secrets=self._secrets)
+        self._needing: dict[str, tuple[str, ...]] = {}
+        self._lacking: dict[str, str | None] = {}
         self.handlers: dict[int, Handler] = {}
         self.quarantine: dict[int, HostedBot] = {}
         self._remote: dict[int, tuple[object, ...]] = {}
@@ -54,6 +61,7 @@ class Bots:
 
     async def load(self) -> None:
         """Load every folder and every HTTP bot, and make the Python ones known to everybody."""
+        await self._secrets.refresh()
         for folder in discover(bot_folders(self._foundation.settings)):
             await self._load(folder)
         if self._foundation.settings.canary:
@@ -73,7 +81,7 @@ class Bots:
             name = handler.name
             if isinstance(handler, HostedBot):
                 await handler.start()
-            number = await self._known(name, None)
+            number = await self._known(name, self._lack(name, manifest.secrets))
             await self._promises.promise(number, _promise(handler, manifest))
         except (BotBroken, Conflict) as error:
             event(logger, "bot_broken", level=logging.ERROR, bot=name, problem=error.message)
@@ -81,7 +89,10 @@ class Bots:
             return
         self.handlers[number] = handler
         if not isinstance(handler, HttpBot):
-            self.quarantine[number] = HostedBot.for_quarantine(folder, handler.limits, name=name, environment=self._environment)
+            told = self._telling(name, manifest)
+            self.quarantine[number] = HostedBot.for_quarantine(
+                folder, handler.limits, name=name, environment=self._environment, told=told
+            )
         event(logger, "bot_loaded", bot=name, folder=folder.name)
 
     async def _load_canary(self) -> None:
@@ -97,8 +108,29 @@ class Bots:
         if manifest.kind == HTTP:
             return HttpBot(name, url=manifest.url, secret=Secret(manifest.secret), egress=self._egress, limits=manifest.limits)
         if manifest.limits.own_process:
-            return HostedBot(name, folder, limits=manifest.limits, environment=self._environment)
-        return PythonBot.load(folder, providers=self._providers, egress=self._egress)
+            told = self._telling(name, manifest)
+            return HostedBot(name, folder, limits=manifest.limits, environment=self._environment, told=told)
+        return PythonBot.load(folder, providers={**self._providers, **self._services.of(manifest)}, egress=self._egress)
+
+    def _telling(self, name: str, manifest: Manifest) -> Callable[[], bytes]:
+        return lambda: telling(manifest.secrets, self._secrets.of(name))
+
+    def _lack(self, name: str, needed: tuple[str, ...]) -> str | None:
+        self._needing[name] = needed
+        self._lacking[name] = lacking(name, needed, self._secrets.of(name))
+        return self._lacking[name]
+
+    async def refresh_secrets(self) -> None:
+        """Read the secrets of bots again, and note which bots still lack one.
+
+        Raises:
+            Unavailable: the database is away; those known stay.
+        """
+        await self._secrets.refresh()
+        for name, needed in self._needing.items():
+            before = self._lacking[name]
+            if self._lack(name, needed) != before:
+                await self._foundation.registry.set_problem(name, self._lacking[name])
 
     async def _known(self, name: str, problem: str | None) -> int:
         registry = self._foundation.registry

@@ -95,6 +95,7 @@ class Child:
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[bytes]] = {}
         self._cause = ""
+        self._told = b""
         self._ended = False
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._reading = asyncio.create_task(self._read(), name=f"child-{process.pid}")
@@ -213,6 +214,16 @@ class Child:
             if self.alive:
                 self._writer.write(frames.encode(frames.Cancel(number)))
             raise
+
+    def tell(self, body: bytes) -> None:
+        """Let the child know something before the calls that follow. What it was told last is not told again.
+
+        Args:
+            body: takes the place of what was told before; at first the child knows b"".
+        """
+        if body != self._told and not self._writer.is_closing():
+            self._told = body
+            self._writer.write(frames.encode(frames.Told(body)))
 
     def resident(self) -> int:
         """Return how many bytes of memory the child holds; 0 once it has ended.

@@ -41,6 +41,12 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel", array_like=True):
     number: int
 
 
+class Told(msgspec.Struct, frozen=True, tag="told", array_like=True):
+    """Parent to child: this is so from now on, for the requests that follow. It takes the place of what was told before."""
+
+    body: bytes
+
+
 class Result(msgspec.Struct, frozen=True, tag="result", array_like=True):
     """Child to parent: what the call returned."""
 
@@ -66,7 +72,7 @@ class Failure(msgspec.Struct, frozen=True, tag="failure", array_like=True):
     attached: bytes = b""
 
 
-Frame: TypeAlias = Ready | Broken | Request | Cancel | Result | Failure
+Frame: TypeAlias = Ready | Broken | Request | Cancel | Told | Result | Failure
 
 
 class BrokenFrame(Exception):

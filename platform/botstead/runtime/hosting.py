@@ -56,18 +56,21 @@ class AnswerFailed(BotsteadError):
         self.attached = attached
 
 
-def main(make: Callable[[Path], Answer], arguments: Sequence[str] | None = None) -> None:
+def main(
+    make: Callable[[Path], Answer], arguments: Sequence[str] | None = None, *, told: Callable[[bytes], object] | None = None
+) -> None:
     """Run the process until its parent closes the connection.
 
     Args:
         make: prepares what is in a folder, on the running loop.
+        told: takes what the parent tells besides calls.
         arguments: command line; by default that of this process.
     """
     options = _parser().parse_args(arguments)
     connection = socket.socket(fileno=options.socket)
     connection.set_inheritable(False)
     confine(parent=options.parent, memory=options.memory)
-    asyncio.run(serve(connection, lambda: make(options.folder)))
+    asyncio.run(serve(connection, lambda: make(options.folder), told=told))
 
 
 def confine(*, parent: int, memory: int) -> None:
@@ -93,12 +96,13 @@ def confine(*, parent: int, memory: int) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (most, most))
 
 
-async def serve(connection: socket.socket, make: Callable[[], Answer]) -> None:
+async def serve(connection: socket.socket, make: Callable[[], Answer], *, told: Callable[[bytes], object] | None = None) -> None:
     """Answer requests until the other side closes the connection.
 
     Args:
         connection: one end of a socket pair.
         make: prepares the work; its `ConfigurationError` is told to the parent.
+        told: takes what the parent tells besides calls.
     """
     reader, writer = await asyncio.open_connection(sock=connection)
     try:
@@ -116,6 +120,8 @@ async def serve(connection: socket.socket, make: Callable[[], Answer]) -> None:
             task.add_done_callback(functools.partial(_forget, running, frame.number))
         elif isinstance(frame, frames.Cancel) and frame.number in running:
             running[frame.number].cancel()
+        elif isinstance(frame, frames.Told) and told is not None:
+            told(frame.body)
 
 
 def _forget(running: dict[int, asyncio.Task[None]], number: int, _task: asyncio.Task[None]) -> None:

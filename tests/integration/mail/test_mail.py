@@ -55,7 +55,7 @@ def mail(double: MailDouble, *, tls=None, scheme="smtp", secrets=None, allow=("1
     usual = {"starttls": tls is not None, "secret": "mail_password" if double.password else "", "timeout": 5.0}
     declared = MailDeclared(url=f"{scheme}://127.0.0.1:{double.port}", sender="Shop <shop@example.org>", **{**usual, **more})
     given = secrets or Given(mail_password=double.password)
-    office = MailOffice(declared, bot="shop", secrets=given, dialer=Dialer(allow=allow, tls=tls))
+    office = MailOffice(declared, secrets=given, dialer=Dialer(allow=allow, tls=tls))
     office.server._chance = lambda: -0.998
     return office(incoming(run))
 

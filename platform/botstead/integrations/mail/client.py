@@ -18,17 +18,15 @@ from botstead.runtime.outside.caller import caller
 class MailOffice:
     """The mail of one bot; makes a `Mail` for each run."""
 
-    def __init__(self, declared: MailDeclared, *, bot: str, secrets: BotSecrets, dialer: Dialer) -> None:
+    def __init__(self, declared: MailDeclared, *, secrets: BotSecrets, dialer: Dialer) -> None:
         """Build it; `processes/` does.
 
         Args:
             declared: `[mail]` of `bot.toml`.
-            bot: the bot's name.
             secrets: has the password.
             dialer: makes connections.
         """
         self.declared = declared
-        self.bot = bot
         self.secrets = secrets
         self.server = MailServer(declared, dialer)
         measures.start()
@@ -74,10 +72,10 @@ class Mail:
         """
         office, declared = self._office, self._office.declared
         self._sent += 1
-        key = f"{self._incoming.trace}|{office.bot}|{self._incoming.id}|{self._sent}"
-        at = self._incoming.received or time.time()
+        bot, run = self._incoming.bot, self._incoming
+        key, at = f"{run.trace}|{bot}|{run.id}|{self._sent}", run.received or time.time()
         letter = write(sender=declared.sender, to=to, subject=subject, text=text, html=html, key=key, at=at)
-        password = needed(office.secrets.of(office.bot), declared.secret, bot=office.bot) if declared.secret else None
+        password = needed(office.secrets.of(bot), declared.secret, bot=bot) if declared.secret else None
         user = declared.user or parseaddr(declared.sender)[1]
         seconds = min(declared.timeout, caller.get().until - time.monotonic())
         with measures.measured(office.server.host):

@@ -21,6 +21,7 @@ from botstead.bots.testing import Rehearsal
 from botstead.core.errors import BotsteadError, HandlerFailed
 from botstead.core.messages import Action, Event, Kind, Person
 from botstead.processes import bot_host, environment
+from botstead.processes.services import ToldSecrets
 
 VISITOR = Person("you")
 
@@ -79,7 +80,7 @@ def main(folder: Path, values: Mapping[str, str]) -> None:
     channel = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what the author prints goes to the terminal, not into the conversation
     try:
-        providers, egress = bot_host.build(environment.effective(values))
+        providers, egress = bot_host.build(environment.effective(values), folder, secrets=ToldSecrets())
         room = Rehearsal(
             lambda: PythonBot.load(folder, providers=providers, egress=egress), person=VISITOR, group=False, channel="dev"
         )

@@ -32,7 +32,7 @@ TAGS = ["Bots"]
 
 
 class BotView(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A bot. `problem` says why it cannot run; `secret` is there once only, when it was generated just now."""
+    """A bot. `problem` says why it cannot run, or what it lacks; `secret` is there once only, when it was generated just now."""
 
     name: str
     kind: str
