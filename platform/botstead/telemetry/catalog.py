@@ -175,6 +175,32 @@ PAYMENT_ATTEMPTS: Final = METRICS.counter(
     outcome=("done", "failed", "unknown"),
 )
 
+LLM_TOKENS: Final = METRICS.counter(
+    "bot_llm_tokens_total",
+    "Tokens of language models, sent (in) and answered (out).",
+    roles=WORKER,
+    max_sets=12,
+    bot=OPEN,
+    model=OPEN,
+    direction=("in", "out"),
+)
+LLM_COST: Final = METRICS.counter(
+    "bot_llm_cost_total",
+    "What answers of language models cost, by the prices and in the currency of the bot's [llm].",
+    roles=WORKER,
+    max_sets=6,
+    bot=OPEN,
+    model=OPEN,
+)
+LLM_REFUSALS: Final = METRICS.counter(
+    "bot_llm_refusals_total",
+    "Questions that were not asked of a language model, because the budget was used up.",
+    roles=WORKER,
+    max_sets=6,
+    bot=OPEN,
+    model=OPEN,
+)
+
 # Work that waits: messages to be handled (inbox) and answers to be sent (outbox)
 
 _QUEUES = ("inbox", "outbox")

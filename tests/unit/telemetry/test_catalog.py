@@ -20,6 +20,7 @@ COUNTS = {
 """How many values an open label has in a large appliance."""
 TOGETHER = {
     ("bot", "channel"): 75,
+    ("bot", "model"): 6,
     ("http_route", "http_request_method", "http_response_status_code"): 80,
     ("db_system_name", "db_operation_name"): 45,
 }
