@@ -13,10 +13,14 @@ if TYPE_CHECKING:
     from botstead.bots.chat import Chat, Outbox
     from botstead.bots.conversation import Conversation, Message
     from botstead.bots.http_client import Http
+    from botstead.bots.paying import Payments
     from botstead.bots.testing import chat_with
     from botstead.core.errors import Declined
-    from botstead.core.messages import AnswerButton, Attachment, Button, Delete, Edit, Event, Person, Send, Typing
+    from botstead.core.messages import AnswerButton, Attachment, Button, Delete, Edit, Event, Pay, Person, Refund, Send, Typing
+    from botstead.core.money import Money, Payment, money
     from botstead.integrations.mail.client import Mail
+    from botstead.integrations.slack.client import Slack
+    from botstead.integrations.slack.models import Posted
     from botstead.integrations.weather.client import Weather
     from botstead.integrations.weather.models import Today
 
@@ -34,13 +38,21 @@ __all__ = [
     "Http",
     "Mail",
     "Message",
+    "Money",
     "Outbox",
+    "Pay",
+    "Payment",
+    "Payments",
     "Person",
+    "Posted",
+    "Refund",
     "Send",
+    "Slack",
     "Today",
     "Typing",
     "Weather",
     "chat_with",
+    "money",
 ]
 
 _HOMES = {
@@ -48,10 +60,26 @@ _HOMES = {
     "bots.chat": ("Chat", "Outbox"),
     "bots.conversation": ("Conversation", "Message"),
     "bots.http_client": ("Http",),
+    "bots.paying": ("Payments",),
     "bots.testing": ("chat_with",),
     "core.errors": ("Declined",),
-    "core.messages": ("AnswerButton", "Attachment", "Button", "Delete", "Edit", "Event", "Person", "Send", "Typing"),
+    "core.messages": (
+        "AnswerButton",
+        "Attachment",
+        "Button",
+        "Delete",
+        "Edit",
+        "Event",
+        "Pay",
+        "Person",
+        "Refund",
+        "Send",
+        "Typing",
+    ),
+    "core.money": ("Money", "Payment", "money"),
     "integrations.mail.client": ("Mail",),
+    "integrations.slack.client": ("Slack",),
+    "integrations.slack.models": ("Posted",),
     "integrations.weather.client": ("Weather",),
     "integrations.weather.models": ("Today",),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias, TypeVar, overload
+from typing import Any, Final, Literal, TypeAlias, TypeVar, overload
 
 import msgspec
 
@@ -15,10 +15,16 @@ Function: TypeAlias = Callable[..., Any]
 """A handler: a function, sync or async, whose parameters are injected by name and type."""
 F = TypeVar("F", bound=Function)
 
-RouteKind: TypeAlias = Literal["command", "message", "button", "join", "leave", "edited"]
+RouteKind: TypeAlias = Literal["command", "message", "button", "join", "leave", "edited", "payment"]
 
 NAME = re.compile(r"[a-z][a-z0-9-]{0,62}")
 """What a bot may be called: it stands in addresses and metric labels."""
+
+
+_WHOLE: Final = {"button": "value", "payment": "payment"}
+"""What the whole of it is called, where that is not `text`."""
+HEARD: Final = ("paid", "failed", "expired", "refunded")
+"""States of a payment that a bot is told of."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,8 +34,9 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         kind: what has to happen.
         function: the handler.
         pattern: of a command.
-        regex: of a message (searched) or a button's value (the whole of it).
+        regex: of a message (searched), a button's value or a payment's reference (the whole of it).
         contains: words, casefolded, one of which a message must hold.
+        state: of a payment; empty: any.
     """
 
     kind: RouteKind
@@ -37,6 +44,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     pattern: Pattern | None = None
     regex: re.Pattern[str] | None = None
     contains: str = ""
+    state: str = ""
 
     @property
     def name(self) -> str:
@@ -60,11 +68,11 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
         """What parameters of these names get: what the pattern takes, and the whole text or value."""
         if self.kind == "command":
             return self.taken
-        return (*self.taken, "value" if self.kind == "button" else "text")
+        return (*self.taken, _WHOLE.get(self.kind, "text"))
 
 
 class On:
-    """Decorators for what is not a command: `bot.on.message`, `bot.on.button`, `bot.on.join`, `bot.on.leave`, `bot.on.edited`."""
+    """Decorators for what is not a command: `bot.on.message`, `.button`, `.join`, `.leave`, `.edited`, `.payment`."""
 
     def __init__(self, add: Callable[[Route], None]) -> None:
         """Build it; `Bot` does.
@@ -106,12 +114,7 @@ class On:
         """
 
         def add(handler: F) -> F:
-            compiled = None
-            if isinstance(value, str):
-                try:
-                    compiled = button_regex(value)
-                except ValueError as error:
-                    raise BotBroken(f"{located(handler)}: {error}.") from error
+            compiled = _pattern(value, handler) if isinstance(value, str) else None
             self._add(Route(kind="button", function=handler, regex=compiled))
             return handler
 
@@ -132,6 +135,30 @@ class On:
         self._add(Route(kind="edited", function=function))
         return function
 
+    @overload
+    def payment(self, function: F, /) -> F: ...
+    @overload
+    def payment(self, state: str = "", /, *, reference: str = "") -> Callable[[F], F]: ...
+    def payment(self, state: str | F = "", /, *, reference: str = "") -> F | Callable[[F], F]:
+        """Call the handler when a payment that `chat.pay` asked for stands otherwise. `payment: Payment` is the payment.
+
+        It runs in the buyer's conversation, once for each state, after the provider has said it; never because of a message.
+
+        Args:
+            state: `paid`, `failed`, `expired` or `refunded`; without it, each of these.
+            reference: the payment's reference, or a pattern such as `order:<number>`; without it, any.
+        """
+
+        def add(handler: F) -> F:
+            if isinstance(state, str) and state and state not in HEARD:
+                raise BotBroken(f"{located(handler)}: a payment is never told as {state!r}. It may be {', '.join(HEARD)}.")
+            wanted = state if isinstance(state, str) else ""
+            regex = _pattern(reference, handler) if reference else None
+            self._add(Route(kind="payment", function=handler, regex=regex, state=wanted))
+            return handler
+
+        return add if isinstance(state, str) else add(state)
+
 
 class Bot:
     """A bot: a name and handlers.
@@ -145,7 +172,7 @@ class Bot:
         ...     return f"{today.summary}, {today.high:.0f}°C in {today.place}"
 
     Parameters are injected by name and type: what the pattern takes, `Message`, `Conversation`, `Chat`, `Person`,
-    `Outbox`, `Http`, `Weather` and others that the platform provides. What a handler returns is its reply: a text, a
+    `Outbox`, `Payments`, `Http`, `Weather` and others that the platform provides. What a handler returns is its reply: a text, a
     `Send` or another action, a list of these, an async iterator of pieces of one text, or None. Nothing is sent
     before the handler has returned: replies and state take effect together, or not at all.
     """
@@ -211,11 +238,18 @@ def located(function: Function) -> str:
 
 
 def _same(one: Route, other: Route) -> bool:
-    if (one.kind, one.contains) != (other.kind, other.contains):
+    if (one.kind, one.contains, one.state) != (other.kind, other.contains, other.state):
         return False
     if one.pattern is not None and other.pattern is not None:
         return one.pattern == other.pattern
     return one.regex == other.regex
+
+
+def _pattern(value: str, handler: Function) -> re.Pattern[str]:
+    try:
+        return button_regex(value)
+    except ValueError as error:
+        raise BotBroken(f"{located(handler)}: {error}.") from error
 
 
 def _compiled(regex: str, handler: Function) -> re.Pattern[str]:

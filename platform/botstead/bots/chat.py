@@ -1,82 +1,24 @@
-"""What a handler says and to whom: `Chat`, `Outbox`, and the draft that both write into."""
+"""What a handler says and to whom: `Chat` and `Outbox`."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from typing import Any, TypeAlias
 
+from botstead.bots.draft import QUEUED, Draft, Queued
 from botstead.bots.memory import Memory, copied
+from botstead.bots.paying import Payments
 from botstead.bots.questions import Given
 from botstead.core.errors import HandlerFailed
 from botstead.core.messages import Action, Attachment, Button, Delete, Edit, Send, Typing
-from botstead.core.ports import Forward
 
 Buttons: TypeAlias = Sequence[str | Button | Sequence[str | Button]]
 """Buttons as authors write them: labels or `Button`s, in one row, or a list of rows."""
 DAY = 86_400.0
 
 
-class Queued:
-    """What `send` and its kin return. Nothing has to be waited for; `await` is allowed and does nothing."""
-
-    __slots__ = ()
-
-    def __await__(self) -> Generator[None, None, None]:
-        yield from ()
-
-
-QUEUED = Queued()
-
-
 class Asked(BaseException):
     """Ends a run at an unanswered question. No `Exception`, so that an author's `except Exception` lets it pass."""
-
-
-class Draft:
-    """What one run wants to happen. Nothing of it happens before the handler has returned."""
-
-    __slots__ = ("_sealed", "actions", "forwards", "notice", "own")
-
-    def __init__(self, own: str) -> None:
-        """Begin an empty draft.
-
-        Args:
-            own: the key of the conversation that the handler runs in.
-        """
-        self.own = own
-        self.actions: list[Action] = []
-        self.forwards: dict[str, list[Action]] = {}
-        self.notice = ""
-        self._sealed = False
-
-    def add(self, action: Action, to: str = "") -> Queued:
-        """Add what is to be said.
-
-        Args:
-            action: what to do.
-            to: the key of another conversation; by default the handler's own.
-        """
-        if self._sealed:
-            return QUEUED
-        if to in {"", self.own}:
-            self.actions.append(action)
-        else:
-            self.forwards.setdefault(to, []).append(action)
-        return QUEUED
-
-    def seal(self) -> None:
-        """Take nothing more: the run ended at a question, and what its `finally` blocks say will be said at the real end."""
-        self._sealed = True
-
-    def clear(self) -> None:
-        """Forget everything: it was already said in an earlier run."""
-        self.actions.clear()
-        self.forwards.clear()
-        self.notice = ""
-
-    def forwarded(self) -> tuple[Forward, ...]:
-        """What goes to other conversations."""
-        return tuple(Forward(key, tuple(actions)) for key, actions in self.forwards.items())
 
 
 def rows(buttons: Buttons) -> tuple[tuple[Button, ...], ...]:
@@ -152,10 +94,10 @@ class Question:
         return self._chat.answer(self)
 
 
-class Chat:
+class Chat(Payments):
     """Speaks in the conversation that the handler runs in. What it says is sent when the handler has returned, in order."""
 
-    __slots__ = ("_answers", "_asked", "_can_ask", "_draft", "_memory", "asking", "unanswered")
+    __slots__ = ("_answers", "_asked", "_can_ask", "_memory", "asking", "unanswered")
 
     def __init__(self, draft: Draft, memory: Memory, answers: Sequence[Given] = (), *, can_ask: str = "") -> None:
         """Build it; the runner does.
@@ -166,7 +108,7 @@ class Chat:
             answers: those that were given to earlier runs.
             can_ask: empty, or why this handler cannot ask.
         """
-        self._draft = draft
+        super().__init__(draft)
         self._memory = memory
         self._answers = answers
         self._asked = 0

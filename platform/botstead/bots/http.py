@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from botstead.bots.paying import checked
 from botstead.core.clock import Clock, SystemClock
 from botstead.core.errors import BotBroken, EgressError, HandlerFailed, Invalid
 from botstead.core.messages import (
@@ -22,11 +23,14 @@ from botstead.core.messages import (
     Edit,
     Event,
     Kind,
+    Pay,
     Person,
+    Refund,
     Response,
     Send,
     Typing,
 )
+from botstead.core.money import Payment
 from botstead.core.ports import Effects, Egress, Incoming, Limits
 from botstead.core.secret import Secret
 from botstead.runtime.retry_after import retry_after
@@ -48,6 +52,8 @@ _ACTIONS: Final[Mapping[str, type[Action]]] = {
     "delete": Delete,
     "typing": Typing,
     "answer": AnswerButton,
+    "pay": Pay,
+    "refund": Refund,
 }
 _FIELDS: Final = ("actions", "text", "state")
 _SILENT: Final = frozenset({Kind.STATUS, Kind.UNKNOWN, Kind.SEND, Kind.MOVED})
@@ -69,6 +75,7 @@ class _Told(msgspec.Struct, frozen=True):
     members: tuple[Person, ...]
     group: bool
     at: float
+    payment: Payment | None
     raw: msgspec.Raw
 
 
@@ -241,7 +248,10 @@ def _action(place: str, item: object) -> Action:
     kind = _ACTIONS[name]
     _require_known(place, item, ("type", *kind.__struct_fields__))
     try:
-        return msgspec.convert(item, kind)
+        action = msgspec.convert(item, kind)
+        return checked(action) if isinstance(action, Pay | Refund) else action
+    except HandlerFailed as error:
+        raise HandlerFailed(f"{place}: {error.message}") from error
     except msgspec.ValidationError as error:
         what, _, path = str(error).partition(" - at `$")
         raise HandlerFailed(f"{place}{path.rstrip('`')}: {what}.") from error

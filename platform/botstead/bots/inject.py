@@ -14,8 +14,10 @@ from botstead.bots.bot import Route, located
 from botstead.bots.chat import Chat, Outbox
 from botstead.bots.conversation import NOBODY, Conversation, Message
 from botstead.bots.convert import Converter, converter
+from botstead.bots.paying import Payments
 from botstead.core.errors import BotBroken
 from botstead.core.messages import Event, Person
+from botstead.core.money import Payment
 from botstead.core.ports import Incoming
 
 Make: TypeAlias = Callable[[Incoming], object]
@@ -53,6 +55,7 @@ class Run(NamedTuple):
     conversation: Conversation
     chat: Chat
     outbox: Outbox
+    payments: Payments
 
 
 Source: TypeAlias = Callable[[Run], object]
@@ -85,6 +88,7 @@ _OURS: dict[type, Source] = {
     Conversation: lambda run: run.conversation,
     Chat: lambda run: run.chat,
     Outbox: lambda run: run.outbox,
+    Payments: lambda run: run.payments,
     Person: _person,
     Event: lambda run: run.event,
     Incoming: lambda run: run.incoming,
@@ -93,6 +97,7 @@ _NAMED: dict[str, Source] = {kind.__name__.lower(): source for kind, source in _
 _TEXTS: dict[str, Source] = {
     "text": lambda run: run.event.text,
     "value": lambda run: run.event.button,
+    "payment": lambda run: run.event.payment,
 }
 _VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD, inspect.Parameter.POSITIONAL_ONLY)
 
@@ -175,8 +180,10 @@ def _value_or(name: str, default: object, run: Run) -> object:
 
 
 def _source(route: Route, name: str, annotation: object, providers: Providers) -> Source | None:
-    if name in route.names and annotation in (str, inspect.Parameter.empty):
+    if name in route.names and annotation in (Payment if name == "payment" else str, inspect.Parameter.empty):
         return _TEXTS[name]
+    if annotation is Payment and route.kind == "payment":
+        return _TEXTS["payment"]
     if annotation is inspect.Parameter.empty:
         by_name = {kind.__name__.lower(): kind for kind in providers}
         return _provided(route, name, providers[by_name[name]]) if name in by_name else _NAMED.get(name)
@@ -197,6 +204,8 @@ def _provided(route: Route, name: str, provider: Make | Named) -> Source:
 
 def _unknown(route: Route, name: str, annotation: object, providers: Providers) -> str:
     where = located(route.function)
+    if annotation is Payment or name == "payment":
+        return f"{where}: parameter {name!r}: a payment is given to handlers of @bot.on.payment, and is a `Payment`."
     if isinstance(annotation, type) and annotation is not inspect.Parameter.empty and converter(annotation) is None:
         known = _listed(kind.__name__ for kind in (*_OURS, *providers))
         return f"{where}: parameter {name!r} asks for {annotation.__name__}, which is not provided here. There are {known}."

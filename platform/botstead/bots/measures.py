@@ -1,17 +1,22 @@
-"""What becomes of the calls that handlers make through `Http`, all bots' together."""
+"""What becomes of the calls that handlers make through `Http`, all bots' together; and payments that no handler takes."""
 
 from __future__ import annotations
 
+import logging
 from typing import Final
 
 from botstead.core.errors import EgressError, EgressRefused, EgressTimeout
 from botstead.core.messages import Response
+from botstead.core.money import Payment
 from botstead.telemetry.catalog import INTEGRATION_DURATION, INTEGRATION_REQUESTS, register
+from botstead.telemetry.logs import event
 
 NAME: Final = "http"
 """`integration` of these calls; each service of its own would be a name that an author chooses."""
 TOO_MANY = 429
 register("integration", NAME)
+
+logger = logging.getLogger(__name__)
 
 
 def answered(response: Response, seconds: float) -> None:
@@ -36,3 +41,13 @@ def failed(error: EgressError, seconds: float) -> None:
     outcome = "timeout" if isinstance(error, EgressTimeout) else "refused" if isinstance(error, EgressRefused) else "error"
     INTEGRATION_REQUESTS.at(NAME, outcome).inc()
     INTEGRATION_DURATION.at(NAME).observe(seconds)
+
+
+def untaken(bot: str, payment: Payment) -> None:
+    """Log that somebody has paid, and the bot has no handler that does its part.
+
+    Args:
+        bot: the bot's name.
+        payment: what was paid.
+    """
+    event(logger, "payment_untaken", level=logging.ERROR, bot=bot, payment=payment.id, advice='write @bot.on.payment("paid")')

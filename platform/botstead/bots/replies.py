@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 
 from botstead.bots.bot import Bot, Route
-from botstead.bots.chat import Queued, compose
+from botstead.bots.chat import compose
+from botstead.bots.draft import Queued
+from botstead.bots.paying import checked
 from botstead.core.errors import HandlerFailed
-from botstead.core.messages import Action, AnswerButton, Delete, Edit, Send, Typing
+from botstead.core.messages import Action, AnswerButton, Delete, Edit, Pay, Refund, Send, Typing
 
 _ACTIONS = (Send, Edit, Delete, Typing, AnswerButton)
 _TAKEN = "a text, Send or another action, a list of these, an async iterator of text, or None"
@@ -33,6 +35,8 @@ def _one(item: object) -> Iterable[Action]:
     if isinstance(item, str):
         message = compose(item)
         return () if message is None else (message,)
+    if isinstance(item, Pay | Refund):
+        return (checked(item),)
     if isinstance(item, _ACTIONS):
         return (item,)
     raise HandlerFailed(f"returned {type(item).__name__}; a handler returns {_TAKEN}")

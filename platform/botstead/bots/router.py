@@ -11,6 +11,7 @@ import msgspec
 from botstead.bots.convert import Unfit
 from botstead.bots.inject import Wired
 from botstead.core.messages import Event, Kind
+from botstead.core.money import Payment, PaymentState
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -79,6 +80,8 @@ class Router:
             return self._message(event)
         if event.kind is Kind.BUTTON:
             return _first(self._others.get("button", ()), event.button)
+        if event.kind is Kind.PAYMENT:
+            return None if event.payment is None else self._payment(event.payment)
         kind = _DIRECT_KINDS.get(event.kind)
         if kind is None or kind not in self._others:
             return None
@@ -94,6 +97,8 @@ class Router:
         Returns:
             None where nobody was asked anything: other kinds of events, a word between people in a group.
         """
+        if event.payment is not None and event.payment.state is PaymentState.PAID:
+            return isinstance(decision, Found)  # whoever has paid waits for something
         if decision is None or event.kind not in (Kind.MESSAGE, Kind.BUTTON):
             return None
         if isinstance(decision, Found):
@@ -107,6 +112,10 @@ class Router:
             event: a message.
         """
         return event.text.lstrip().startswith("/") and isinstance(self._command(event), Found | Help)
+
+    def _payment(self, payment: Payment) -> Found | None:
+        candidates = [wired for wired in self._others.get("payment", ()) if wired.route.state in {"", payment.state}]
+        return _first(candidates, payment.reference)
 
     def _message(self, event: Event) -> Decision:
         decision = self._command(event)
@@ -158,6 +167,8 @@ def _particular(wired: Wired) -> tuple[int, int]:
     route = wired.route
     if route.pattern is not None:
         return -route.pattern.words, len(route.pattern.names)
+    if route.kind == "payment":
+        return _LAST if route.regex is None else route.regex.groups, 0 if route.state else 1
     if route.regex is not None:
         return (route.regex.groups if route.kind == "button" else 0), 0
     return (0, 0) if route.contains else (_LAST, 0)

@@ -12,15 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from botstead.bots import replies
+from botstead.bots import measures, replies
 from botstead.bots.bot import Bot
-from botstead.bots.chat import Asked, Chat, Draft, Outbox, Question
+from botstead.bots.chat import Asked, Chat, Outbox, Question
 from botstead.bots.conversation import Conversation
+from botstead.bots.draft import Draft
 from botstead.bots.http_client import Http
 from botstead.bots.inject import Providers, Run, Wired, wire
 from botstead.bots.loader import Loaded, load
 from botstead.bots.manifest import Manifest
 from botstead.bots.memory import Memory
+from botstead.bots.paying import Payments
 from botstead.bots.questions import Given, Pending, Step, answer_text, without_raw
 from botstead.bots.router import Decision, Found, Help, Lost, Misfit, Router
 from botstead.core.errors import BotBroken, Declined, HandlerFailed
@@ -108,6 +110,8 @@ class PythonBot:
         if isinstance(decision, Found):
             return await self._run(decision, event, incoming, memory)
         understood = self._router.understands(event, decision)
+        if understood is False and event.payment is not None:
+            measures.untaken(self.name, event.payment)
         return Effects(actions=(*_seen(event), *self._own_words(decision)), state=memory.encode(), understood=understood)
 
     def apology(self, incoming: Incoming | None = None) -> Effects:
@@ -155,7 +159,7 @@ class PythonBot:
         draft = Draft(incoming.conversation)
         chat = Chat(draft, memory, answers, can_ask=_why_not_ask(wired))
         conversation = Conversation(incoming, memory)
-        run = Run(incoming, event, found.values, conversation, chat, Outbox(draft))
+        run = Run(incoming, event, found.values, conversation, chat, Outbox(draft), Payments(draft))
         try:
             for action in await self._returned(wired, run):
                 draft.add(action)

@@ -116,6 +116,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         refunded: how much of it went back, in the smallest unit.
         url: where the person pays; empty until the provider has said it.
         detail: why it failed, in the provider's words; never a secret.
+        provider: the kind of its payment account: `stripe`, `paypal`, or `testpay`, where no money moves.
     """
 
     id: str
@@ -127,6 +128,7 @@ class Payment(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     refunded: int = 0
     url: str = ""
     detail: str = ""
+    provider: str = ""
 
     @property
     def money(self) -> Money:

@@ -83,6 +83,7 @@ class PaymentRow(msgspec.Struct, frozen=True, kw_only=True):
             refunded=self.refunded,
             url=self.url,
             detail=self.detail,
+            provider=self.provider,
         )
 
 
