@@ -43,7 +43,7 @@ def test_every_proof_exists(folder):
 def test_every_folder_has_its_files_and_provides_what_it_says(folder):
     assert {path.name for path in folder.iterdir()} >= FILES
     manifest = tomllib.loads((folder / "manifest.toml").read_text("utf-8"))
-    assert manifest["name"] == folder.name
+    assert manifest["name"].casefold() == folder.name
     assert manifest["title"]
     for provided in manifest["provides"].split(", "):
         if not provided.startswith("botstead."):

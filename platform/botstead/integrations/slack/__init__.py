@@ -1,0 +1,1 @@
+"""Posts into Slack, see README.md."""
