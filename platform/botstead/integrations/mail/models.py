@@ -24,7 +24,7 @@ LARGEST: Final = 1_048_576
 
 _NAMESPACE: Final = uuid.UUID("6f0d9a3e-0f4c-5a51-9d0e-8a1f4b1c2d3e")
 _POLICY: Final = email.policy.SMTP.clone(cte_type="7bit")
-_CONTROLS = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _UNSENDABLE = re.compile("[\x00\ud800-\udfff]")
 
 
