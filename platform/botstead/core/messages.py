@@ -277,7 +277,8 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         body: bytes to send, or None.
         timeout: total deadline in seconds: connect, write, wait, read together.
         limit: the most bytes of answer that are read before the call fails.
-        service: short name for metrics and breakers ("telegram", "open-meteo").
+        service: short name for metrics and spans ("telegram", "weather").
+        places: whose places at the way out it takes; by default the service's.
     """
 
     method: str
@@ -287,6 +288,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
     timeout: float = 8.0
     limit: int = 1_048_576
     service: str = ""
+    places: str = ""
 
 
 class Response(msgspec.Struct, frozen=True, kw_only=True):

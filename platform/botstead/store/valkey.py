@@ -33,6 +33,7 @@ DEBOUNCE = 0.005
 PENDING_LIMIT = 1_000
 """Hints waiting to go out; more are dropped, since polling is the truth."""
 PREFIX = "botstead:"
+_FOR_EVER = 1e9
 SYSTEM = "valkey"
 OPERATION = "command"
 register("db_system_name", SYSTEM)
@@ -156,8 +157,11 @@ local kept = redis.call('GET', KEYS[1])
 local taken = math.max(tonumber(kept or '0'), now)
 if now + ARGV[3] > taken + (kept and 0.25 or 0) then taken = now + ARGV[3] end
 local arrival = taken + ARGV[1]
-redis.call('SET', KEYS[1], string.format('%.6f', arrival), 'PX', math.ceil((arrival - now + ARGV[2]) * 1000) + 1000)
-return string.format('%.6f', arrival - ARGV[1] - ARGV[2] - now)
+local wait = taken - ARGV[2] - now
+if wait <= tonumber(ARGV[4]) then
+  redis.call('SET', KEYS[1], string.format('%.6f', arrival), 'PX', math.ceil((arrival - now + ARGV[2]) * 1000) + 1000)
+end
+return string.format('%.6f', wait)
 """
 
     def __init__(self, url: str) -> None:
@@ -168,7 +172,9 @@ return string.format('%.6f', arrival - ARGV[1] - ARGV[2] - now)
         """
         self._guarded = Guarded(url)
 
-    async def reserve(self, bucket: str, interval: float, burst: float, taken: float) -> float | None:
+    async def reserve(
+        self, bucket: str, interval: float, burst: float, taken: float, patience: float = _FOR_EVER
+    ) -> float | None:
         """Take a place; returns the seconds to wait, negative for a send that comes early, or None when Valkey is away.
 
         Args:
@@ -176,10 +182,12 @@ return string.format('%.6f', arrival - ARGV[1] - ARGV[2] - now)
             interval: seconds a message.
             burst: seconds by which messages may come early.
             taken: seconds from now for which places are taken as far as the caller knows.
+            patience: seconds that the caller would wait; when it is more, no place is taken.
         """
 
         def take(server: client.Valkey) -> Awaitable[Any]:
-            return server.eval(self.SCRIPT, 1, f"{PREFIX}{bucket}", str(interval), str(burst), str(taken))  # type: ignore[return-value]  # its type is that of both clients
+            arguments = (str(interval), str(burst), str(taken), str(patience))
+            return server.eval(self.SCRIPT, 1, f"{PREFIX}{bucket}", *arguments)  # type: ignore[return-value]  # its type is that of both clients
 
         answer = await self._guarded.run(take)
         return None if answer is None else float(answer)

@@ -27,7 +27,8 @@ class CallMade(NamedTuple):
         method: GET, POST, …
         began: Unix seconds.
         ended: Unix seconds.
-        outcome: ok, error (it answered 400 or above), or the kind of failure: timeout, refused, unsent, broken, cancelled.
+        outcome: ok, error (it answered 400 or above), or the kind of failure: timeout, refused, unsent, broken, cancelled,
+            limited (it was not made: the service rests, or a limit is used up).
         status: of the answer, 0 without one.
         number: of the calls of one run, from 0.
     """

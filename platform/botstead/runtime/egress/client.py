@@ -80,7 +80,7 @@ class EgressClient:
         send = self._send_lean if call.method == "POST" and call.limit <= _LEAN_LIMIT else self._general.send
         progress: list[bool] = []
         try:
-            async with asyncio.timeout(call.timeout), self._bulkhead.place(call.service or target.origin.host):
+            async with asyncio.timeout(call.timeout), self._bulkhead.place(call.places or call.service or target.origin.host):
                 return await send(call, target, secrets, progress)
         except TimeoutError:
             pass
@@ -109,7 +109,7 @@ class EgressClient:
             response = None
             try:
                 async with asyncio.timeout_at(began + patience):
-                    await held.enter_async_context(self._bulkhead.place(call.service or target.origin.host))
+                    await held.enter_async_context(self._bulkhead.place(call.places or call.service or target.origin.host))
                     response = await self._general.open(call, target, secrets, progress)
                     held.push_async_callback(response.aclose)
             except TimeoutError:

@@ -7,18 +7,18 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from botstead.core.errors import EgressError, EgressRefused, EgressTimeout, EgressUnsent
+from botstead.core.errors import EgressError, EgressRefused
 from botstead.core.messages import Call, Response
 from botstead.core.ports import Egress, Streamed
 from botstead.core.secret import Secret
 from botstead.runtime.egress.client import NO_SECRETS
+from botstead.runtime.egress.outcomes import kind_of
 from botstead.runtime.egress.request import target_of
 from botstead.telemetry import tracing
 from botstead.telemetry.tracing import CallMade, Run
 
 MOST: Final = 100
 """Calls that are noted of one run."""
-_KINDS: Final = ((EgressTimeout, "timeout"), (EgressRefused, "refused"), (EgressUnsent, "unsent"))
 
 
 class RecordedEgress:
@@ -88,6 +88,19 @@ class RecordedEgress:
                 noting.end()
 
 
+def note_unmade(call: Call) -> None:
+    """Note a call that was not made, because the service rests or a limit is used up.
+
+    Args:
+        call: the request.
+    """
+    run = tracing.current.get()
+    if run is not None and run.made < MOST:
+        noting = _Noting(run, call)
+        noting.limited()
+        noting.end()
+
+
 class _Noting:
     """One call under way, as its span will tell it."""
 
@@ -99,8 +112,11 @@ class _Noting:
     def answered(self, status: int) -> None:
         self._status, self._outcome = status, "ok" if status < 400 else "error"
 
-    def failed(self, error: Exception) -> None:
-        self._outcome = next((word for kind, word in _KINDS if isinstance(error, kind)), "broken")
+    def failed(self, error: BaseException) -> None:
+        self._outcome = kind_of(error)
+
+    def limited(self) -> None:
+        self._outcome = "limited"
 
     def end(self) -> None:
         call = self._call

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Final, NamedTuple
 
@@ -21,3 +23,18 @@ class Caller(NamedTuple):
 NOBODY: Final = Caller()
 caller: Final[ContextVar[Caller]] = ContextVar("caller", default=NOBODY)
 """Set by the runner for the time of one run."""
+
+
+@contextmanager
+def calling(bot: str, until: float = float("inf")) -> Iterator[None]:
+    """Let what runs inside call for a bot.
+
+    Args:
+        bot: its name.
+        until: monotonic seconds; see `Caller`.
+    """
+    before = caller.set(Caller(bot, until))
+    try:
+        yield
+    finally:
+        caller.reset(before)
