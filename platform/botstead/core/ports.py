@@ -407,6 +407,10 @@ class LlmUsage(msgspec.Struct, frozen=True, kw_only=True):
     requests: int = 0
     estimated: int = 0
 
+    def amount(self, declared: LlmDeclared) -> int:
+        """Return what this takes of a day, in the unit of `LlmDeclared.day`."""
+        return self.cost if declared.budget else self.asked + self.answered
+
     def __add__(self, other: LlmUsage) -> LlmUsage:
         """Add up two."""
         return LlmUsage(
