@@ -28,6 +28,7 @@ from botstead.web.chat.routes import chat_routes
 from botstead.web.deps import AppDeps
 from botstead.web.health import Probes
 from botstead.web.hooks import HookDeps, Hooks
+from botstead.web.pay.routes import PayDeps, pay_routes
 from botstead.web.traffic import Traffic
 
 KEEP_ALIVE = 75
@@ -104,6 +105,7 @@ class Api:
             wake=foundation.wake,
             draining=self._draining,
         )
+        pay = PayDeps(cashier=payments.cashier, desk=payments.desk, accept=self.inbox.accept)
         standings = objectives.standings(foundation.postgres)
         app = create_app(
             AppDeps(
@@ -112,6 +114,7 @@ class Api:
                 keys=foundation.keys,
                 history=History(foundation.postgres),
                 letters=Letters(foundation.postgres, partition_of),
+                ledger=payments.cashier.ledger,
                 standings=standings,
                 reports=objectives.reports(foundation.postgres, standings),
                 kinds=payments.kinds(),
@@ -121,7 +124,7 @@ class Api:
                 accept_one=self.inbox.accept_one,
                 public_url=settings.public_url.rstrip("/"),
                 body_limit=settings.body_limit,
-                public=chat_routes(chat),
+                public=[*chat_routes(chat), *pay_routes(pay)],
             )
         )
         return Hooks(hooks, otherwise=Traffic(app))

@@ -37,6 +37,8 @@ SCOPES: dict[str, str] = {
     "messages:send": "send into a conversation",
     "dead-letters:read": "see what failed, with its error",
     "dead-letters:replay": "run failed messages again",
+    "payments:read": "see payments, and what their providers said",
+    "payments:write": "ask for money in a conversation, and give it back",
     "objectives:read": "see how promises stand, and how bots do",
     "keys:read": "see API keys, never their secrets",
     "keys:write": "create and revoke API keys with at most one's own scopes",

@@ -10,7 +10,7 @@ from litestar.datastructures import State
 from litestar.di import Provide
 
 from botstead.web import docs, openapi, runbooks
-from botstead.web.api import bot_secrets, bots, channels, conversations, keys, letters, messages, objectives, probes
+from botstead.web.api import bot_secrets, bots, channels, conversations, keys, letters, messages, objectives, payments, probes
 from botstead.web.auth import PUBLIC, check_scopes, guard, needs
 from botstead.web.deps import AcceptOne, AppDeps
 from botstead.web.health import Probes
@@ -18,7 +18,7 @@ from botstead.web.problems import HANDLERS
 
 __all__ = ["AcceptOne", "AppDeps", "Probes", "create_app"]
 
-API = (bots, bot_secrets, channels, conversations, messages, letters, objectives, keys)
+API = (bots, bot_secrets, channels, conversations, messages, letters, payments, objectives, keys)
 HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store"}
 """On every answer that does not say otherwise."""
 

@@ -18,6 +18,7 @@ from botstead.store.bot_secrets import SecretRows
 from botstead.store.history import History
 from botstead.store.keys import Keys
 from botstead.store.letters import Letters
+from botstead.store.payments import Ledger
 from botstead.store.registry import Registry
 from botstead.web.health import Probes
 
@@ -35,6 +36,7 @@ class AppDeps:
         keys: API keys.
         history: what was said.
         letters: what failed.
+        ledger: payments.
         standings: how promises stand.
         reports: how bots do.
         kinds: channel kinds by name.
@@ -54,6 +56,7 @@ class AppDeps:
     keys: Keys
     history: History
     letters: Letters
+    ledger: Ledger
     standings: Standings
     reports: Reports
     kinds: Mapping[str, ChannelKind]

@@ -24,6 +24,7 @@ from botstead.store.bot_secrets import SecretRows
 from botstead.store.history import History
 from botstead.store.keys import ADMIN, Keys
 from botstead.store.letters import Letters
+from botstead.store.payments import Ledger
 from botstead.store.postgres import Postgres
 from botstead.store.registry import Registry
 from botstead.store.road import Ingest
@@ -84,6 +85,7 @@ async def served(dsn: str, *, started: bool = True, **changes: Any):
             "keys": Keys(postgres, ring.pepper),
             "history": History(postgres),
             "letters": Letters(postgres, partition_of),
+            "ledger": Ledger(postgres, partition_of),
             "standings": standings,
             "reports": objectives.reports(postgres, standings),
             "kinds": kinds(),

@@ -27,6 +27,7 @@ COMMANDS = {
     "messages": "messages:messages",
     "objectives": "objectives:objectives",
     "dead-letters": "letters:letters",
+    "payments": "payments:payments",
     "keys": "keys:keys",
 }
 """Command name to `module:attribute` in this folder."""
