@@ -95,6 +95,7 @@ class Answers:
         kind: type[T],
         keeping: Keeping,
         seconds: float,
+        left: float,
     ) -> Kept[T]:
         """Return an answer; see `Service.cached`.
 
@@ -104,7 +105,8 @@ class Answers:
             fetch: asks the service.
             kind: of the value.
             keeping: for how long.
-            seconds: that this caller waits.
+            seconds: that a fetch takes at most, whoever of those who ask goes away.
+            left: seconds that this caller waits.
 
         Raises:
             BotsteadError: see `Service.cached`.
@@ -112,9 +114,9 @@ class Answers:
         key = _key(name)
         flight = self._flights.get(key)
         if flight is None:
-            flight = self._begun(key, _Question(service, key, fetch, kind, keeping, max(seconds, 0.0)))
+            flight = self._begun(key, _Question(service, key, fetch, kind, keeping, seconds))
         try:
-            async with asyncio.timeout(max(seconds, 0.0)):
+            async with asyncio.timeout(max(left, 0.0)):
                 kept, result = await asyncio.shield(flight.task)
         except (BotsteadError, TimeoutError) as error:
             return self._instead(service, flight.old, error)

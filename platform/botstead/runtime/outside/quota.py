@@ -52,5 +52,7 @@ class Quota:
                 own = self._interval if found <= patience else 0.0
                 self._arrival = max(self._arrival, now + found + self._early + own)
                 return max(0.0, found)
-        self._arrival = max(self._arrival, now) + self._interval * max(1, self._workers())
+        expected = self._arrival - self._early - now  # others have asked meanwhile
+        if expected <= patience:
+            self._arrival = max(self._arrival, now) + self._interval * max(1, self._workers())
         return max(0.0, expected)

@@ -143,7 +143,7 @@ class Service:
             kind: of the value, for msgspec to read; what cannot be read as one counts as absent.
             keeping: for how long.
             private: the value is this bot's alone, such as one fetched with its key.
-            seconds: that this caller waits at most; the message's own deadline counts too.
+            seconds: that a fetch takes at most, and this caller waits; for that the message's own deadline counts too.
 
         Raises:
             EgressTimeout: the answer did not come in time, and nothing old is known.
@@ -151,7 +151,7 @@ class Service:
         """
         whole = f"{self.name}:{'@' + caller.get().bot if private else ''}:{key}"
         left = self._over(seconds) - self._way.clock.monotonic()
-        return await self._answers.get(self.name, whole, fetch, kind=kind, keeping=keeping, seconds=left)
+        return await self._answers.get(self.name, whole, fetch, kind=kind, keeping=keeping, seconds=seconds, left=left)
 
     def pause(self, seconds: float, *, at: str = "") -> None:
         """Call the service no more for a while: it said so in its own words. `Retry-After` is obeyed without this.
