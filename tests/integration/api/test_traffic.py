@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import httpx
 import pytest
@@ -46,7 +47,7 @@ def test_requests_are_counted_by_route_method_and_class(postgres_dsn):
 class Answers:
     """An application of one answer."""
 
-    routes = ()
+    routes = (SimpleNamespace(path_format="/v1/bots"),)
 
     def __init__(self, *messages, then=None):
         self.messages = messages
