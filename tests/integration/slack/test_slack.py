@@ -73,9 +73,11 @@ def told(story) -> None:
 
     async def main() -> None:
         watched = Watched()
-        async with slack() as double:
-            await story(Setting(double, watched))
-        await watched.egress.close()
+        try:
+            async with slack() as double:
+                await story(Setting(double, watched))
+        finally:
+            await watched.egress.close()
 
     asyncio.run(main())
 

@@ -1,0 +1,1 @@
+"""REST services that a bot declares, see README.md."""

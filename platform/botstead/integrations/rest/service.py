@@ -1,0 +1,167 @@
+"""Calls to one declared service: who asks, how often, what is kept of the answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import msgspec
+
+from botstead.core.clock import Clock, SystemClock
+from botstead.core.declared import Auth, RestDeclared, needed
+from botstead.core.errors import BotsteadError
+from botstead.core.messages import Call, Response
+from botstead.core.ports import BotSecrets
+from botstead.core.secret import Secret
+from botstead.integrations.rest.auth import Proof, proof
+from botstead.integrations.rest.errors import RestInvalid
+from botstead.integrations.rest.models import Held
+from botstead.integrations.rest.tokens import Tokens
+from botstead.runtime.outside import Keeping, Outside, Policy, Service
+
+UNCHANGED_KEPT: Final = 86_400.0
+"""Seconds that an answer with an ETag is kept, to ask whether it has changed, beyond the time that it is told without asking."""
+_LARGEST: Final = 180_000
+"""Bytes of a body that is kept."""
+_UNAUTHORIZED: Final = 401
+_NOT_MODIFIED: Final = 304
+
+
+class _Other(BotsteadError):
+    """An answer that is not kept, on its way around the cache."""
+
+    expected = True
+
+    def __init__(self, response: Response) -> None:
+        super().__init__("The answer is not one to keep.")
+        self.response = response
+
+
+class RestService:
+    """One declared service of one bot."""
+
+    def __init__(self, declared: RestDeclared, *, secrets: BotSecrets, outside: Outside, clock: Clock | None = None) -> None:
+        """Build it; `processes/` does.
+
+        Args:
+            declared: `[rest.NAME]` of `bot.toml`.
+            secrets: has what it asks for.
+            outside: calls services.
+            clock: says when a token ends.
+        """
+        self.declared = declared
+        self._secrets = secrets
+        self._outside = outside
+        self._host = urlsplit(declared.base).netloc
+        self._tokens = Tokens(declared, clock or SystemClock())
+        self._policy = Policy(tries=declared.tries, longest_try=declared.timeout)
+
+    async def call(self, bot: str, call: Call, *, seconds: float, repeatable: bool | None) -> Response:
+        """Make a call as the bot.
+
+        Args:
+            bot: the bot's name.
+            call: without anything that says who asks.
+            seconds: all of it.
+            repeatable: see `Service.ask`.
+
+        Raises:
+            SecretMissing: the secret is not set.
+            RestInvalid: a header is not for callers to set.
+            EgressError: no answer came.
+        """
+        self._check(call.headers)
+        service, over = self._service(bot), time.monotonic() + seconds
+        for last in (False, True):
+            known, token = await self._proof(bot, service, call.body or b"", over)
+            url = call.url + (f"{'&' if '?' in call.url else '?'}{known.query}" if known.query else "")
+            made = msgspec.structs.replace(call, url=url, headers={**call.headers, **known.headers})
+            left = over - time.monotonic()
+            response = await service.ask(made, known.secrets, seconds=left, repeatable=repeatable, at=self._host)
+            if last or token is None or response.status != _UNAUTHORIZED:
+                break
+            self._tokens.drop(token)  # it was refused before anything was done, so this can be repeated
+        return response
+
+    async def kept(self, bot: str, call: Call, *, seconds: float) -> Response:
+        """Make a GET as the bot, or tell what the service said a while ago.
+
+        Args:
+            bot: the bot's name.
+            call: as for `call`.
+            seconds: all of it.
+
+        Raises:
+            EgressError: no answer came, and nothing is kept.
+        """
+        declared, key = self.declared, f"{bot} {call.url}"
+        service = self._service(bot)
+        keeping = Keeping(fresh=declared.cache, meanwhile=declared.stale)
+
+        async def fetch() -> Held:
+            return await self._fetched(bot, call, key)
+
+        try:
+            found = await service.cached(key, fetch, kind=Held, keeping=keeping, private=True, seconds=seconds)
+        except _Other as other:
+            return other.response
+        if found.value is None:
+            raise AssertionError("a fetch never says that there is nothing")
+        return found.value.response()
+
+    async def _fetched(self, bot: str, call: Call, key: str) -> Held:
+        """Ask, with the name of the version that is known; what has not changed is not sent again (RFC 9110, 13.1.2)."""
+        name = f"rest:{self.declared.name}:{key}"
+        held = _read(await self._outside.cache.get(name))
+        headers = {**call.headers, **({"if-none-match": held.etag} if held is not None else {})}
+        asked = msgspec.structs.replace(call, headers=headers)
+        response = await self.call(bot, asked, seconds=self.declared.timeout, repeatable=True)
+        if response.status == _NOT_MODIFIED and held is not None:
+            return held
+        if response.status != 200 or "no-store" in response.headers.get("cache-control", "").lower():
+            raise _Other(response)
+        if len(response.body) > _LARGEST:
+            raise _Other(response)
+        fresh = Held(etag=response.headers.get("etag", ""), headers=response.headers, body=response.body)
+        if fresh.etag:
+            lasts = self.declared.cache + self.declared.stale + UNCHANGED_KEPT
+            await self._outside.cache.set(name, msgspec.json.encode(fresh), lasts)
+        return fresh
+
+    async def _proof(self, bot: str, service: Service, body: bytes, over: float) -> tuple[Proof, Secret | None]:
+        declared = self.declared
+        if declared.auth is Auth.NONE:
+            return Proof(), None
+        if declared.auth is not Auth.OAUTH2:
+            return proof(declared, self._secret(bot), body), None
+        token = await self._tokens.get(service, lambda: self._secret(bot), seconds=over - time.monotonic())
+        return proof(declared, token, body), token
+
+    def _secret(self, bot: str) -> Secret:
+        return needed(self._secrets.of(bot), self.declared.secret, bot=bot)
+
+    def _service(self, bot: str) -> Service:
+        """Return the service; bots that declare the same name in other words have one each."""
+        service = self._outside.service(f"rest-{self.declared.name}", self._policy)
+        if service.policy == self._policy:
+            return service
+        return self._outside.service(f"rest-{self.declared.name}-{bot}", self._policy)
+
+    def _check(self, headers: Mapping[str, str]) -> None:
+        ours = {"authorization", self.declared.header.lower()} if self.declared.auth is not Auth.NONE else set()
+        for name, value in headers.items():
+            if name.lower() in ours:
+                raise RestInvalid(f"The header {name} says who asks; it is set by auth in [rest.{self.declared.name}].")
+            if "{secret:" in value:
+                raise RestInvalid(f"The header {name} holds a placeholder. Name the secret in [rest.{self.declared.name}].")
+
+
+def _read(stored: bytes | None) -> Held | None:
+    if stored is None:
+        return None
+    try:
+        return msgspec.json.decode(stored, type=Held)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
