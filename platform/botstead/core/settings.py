@@ -75,6 +75,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Where the canary's messages go in: the edge, or an API process. The appliance sets it; empty: no canary."""
     canary_seconds: float = 15.0
     """Seconds between two of the canary's messages; 0: no canary."""
+    payment_seconds: float = 25.0
+    """Seconds that a payment provider may take to answer, all tries of one question together."""
+    payment_patience_seconds: float = 60.0
+    """Seconds after which a provider is asked about a payment of which it has not said how it ended; ten times as long while the
+    person may still pay."""
     otlp_endpoint: str = ""
     """Base URL of an OpenTelemetry collector that takes OTLP over HTTP, such as http://127.0.0.1:4318; empty: none."""
     otlp_headers_file: Path | None = None

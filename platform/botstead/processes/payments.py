@@ -8,7 +8,7 @@ from typing import Protocol
 from botstead.channels import registry
 from botstead.core.ports import Account, ChannelKind, Handler, PaymentProvider
 from botstead.integrations.testpay.client import TestPay
-from botstead.operate.payments.cashier import DOUBLE, Cashier
+from botstead.operate.payments.cashier import DOUBLE, Cashier, Waits
 from botstead.operate.payments.news import PaymentNews
 from botstead.operate.payments.paying import Paying
 from botstead.pipeline.partitions import partition_of
@@ -32,6 +32,7 @@ class Payments:
             foundation: what it stands on.
         """
         self._foundation = foundation
+        settings = foundation.settings
         self.base = base_of(foundation)
         self.desk = TestDesk(foundation.postgres)
         self.providers = _providers(foundation, self.desk, self.base)
@@ -45,6 +46,7 @@ class Payments:
             double=self._double,
             wake=foundation.wake,
             base=self.base,
+            waits=Waits(patience=settings.payment_patience_seconds, answer=settings.payment_seconds),
         )
 
     async def _double(self, bot: str) -> Account:

@@ -24,14 +24,30 @@ from botstead.telemetry.logs import event
 
 DOUBLE: Final = "testpay"
 """The kind of the shipped double."""
-PATIENCE: Final = 60.0
-"""Seconds after which a provider is asked about an order of which nothing is known, or that is approved …"""
-PENDING_PATIENCE: Final = 600.0
-"""… and about one whose person may take their time."""
-PROVIDER_SECONDS: Final = 25.0
-"""Seconds that a provider may take to answer, all tries together."""
+PENDING_TIMES: Final = 10
+"""Times as long a provider is not asked about an order whose person may take their time."""
 
 logger = logging.getLogger(__name__)
+
+
+class Waits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things wait, in seconds.
+
+    Args:
+        patience: until a provider is asked about an order of which nothing is known, or that is approved.
+        answer: that a provider may take to answer, all tries together.
+    """
+
+    patience: float = 60.0
+    answer: float = 25.0
+
+    @property
+    def pending(self) -> float:
+        """Until it is asked about an order whose person may take their time."""
+        return self.patience * PENDING_TIMES
+
+
+_USUAL: Final = Waits()
 
 
 class Cashier:
@@ -47,6 +63,7 @@ class Cashier:
         double: Callable[[str], Awaitable[Account]],
         wake: Wake,
         base: str,
+        waits: Waits = _USUAL,
     ) -> None:
         """Prepare.
 
@@ -58,7 +75,9 @@ class Cashier:
             double: makes the account of the double for a bot, by the bot's name; safe to repeat.
             wake: told when there is news for a bot.
             base: the address that people reach, without a slash at its end.
+            waits: how long things wait.
         """
+        self.waits = waits
         self.ledger = ledger
         self.providers = providers
         self._accounts = accounts
@@ -126,14 +145,17 @@ class Cashier:
         Raises:
             EgressTimeout: it took too long; the request may have arrived.
         """
-        known = caller.set(Caller(account.bot_name, time.monotonic() + PROVIDER_SECONDS))
+        known = caller.set(Caller(account.bot_name, time.monotonic() + self.waits.answer))
         try:
-            async with asyncio.timeout(PROVIDER_SECONDS):
+            async with asyncio.timeout(self.waits.answer):
                 yield self.providers[account.kind]
         except TimeoutError as error:
             raise EgressTimeout from error
         finally:
             caller.reset(known)
+
+    def _judge(self, row: PaymentRow, said: Standing) -> Verdict:
+        return judge(row, said, self.waits)
 
     async def hear(self, account: Account, said_id: str, said: Standing) -> Applied:
         """Apply what a provider says, once for each `said_id`; the bot is told by the same transaction.
@@ -143,7 +165,7 @@ class Cashier:
             said_id: the provider's id of the event, or one of ours.
             said: what it says.
         """
-        applied = await self.ledger.apply(account.id, said_id, said, judge=judge, tell=tell)
+        applied = await self.ledger.apply(account.id, said_id, said, judge=self._judge, tell=tell)
         if applied.told:
             self._wake.publish("inbox")
         if applied.row is not None and applied.effect == "moved":
@@ -160,12 +182,13 @@ def books(row: PaymentRow) -> Books:
     )
 
 
-def judge(row: PaymentRow, said: Standing) -> Verdict:
+def judge(row: PaymentRow, said: Standing, waits: Waits) -> Verdict:
     """Decide what becomes of a payment, and of the tries that are open. Pure.
 
     Args:
         row: how it stands.
         said: what the provider says.
+        waits: how long things wait.
     """
     moved = move(books(row), said)
     now = moved.books
@@ -179,7 +202,7 @@ def judge(row: PaymentRow, said: Standing) -> Verdict:
         done=done,
         failed=failed,
         told=moved.told,
-        patience=PENDING_PATIENCE if now.state is PaymentState.PENDING else PATIENCE,
+        patience=waits.pending if now.state is PaymentState.PENDING else waits.patience,
     )
 
 

@@ -8,7 +8,7 @@ from botstead.core.errors import EgressError, EgressRefused, HandlerFailed, Paym
 from botstead.core.messages import Event, Kind
 from botstead.core.money import PaymentState
 from botstead.core.ports import Account, Effects, Incoming, Limits, Order, PaymentProvider, Standing
-from botstead.operate.payments.cashier import PROVIDER_SECONDS, Cashier
+from botstead.operate.payments.cashier import Cashier
 from botstead.operate.payments.state import MONEY
 from botstead.operate.payments.trying import attempt
 from botstead.pipeline.partitions import external_id
@@ -25,7 +25,6 @@ class PaymentNews:
     """A `core.ports.Handler` for all events of payment accounts, whoever's they are. Its effects are in the ledger."""
 
     name = "payments"
-    limits = Limits(deadline=3 * PROVIDER_SECONDS)
 
     def __init__(self, cashier: Cashier) -> None:
         """Prepare.
@@ -34,6 +33,7 @@ class PaymentNews:
             cashier: the ledger and the providers.
         """
         self._cashier = cashier
+        self.limits = Limits(deadline=3 * cashier.waits.answer)
 
     async def handle(self, incoming: Incoming) -> Effects:
         """Apply one event. Safe to repeat: what was applied is found in the ledger, and captures have a key.

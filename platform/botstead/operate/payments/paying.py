@@ -25,7 +25,7 @@ from botstead.core.errors import (
 from botstead.core.messages import Button, Delivery, Health, Outcome, Parsed, Pay, Reason, Receipt, Refund, Send
 from botstead.core.money import Money, PaymentState
 from botstead.core.ports import Account, ChannelKind, Egress, Order, PaymentProvider, Prepared, Sending, Standing
-from botstead.operate.payments.cashier import PATIENCE, Cashier, books
+from botstead.operate.payments.cashier import Cashier, books
 from botstead.operate.payments.state import refundable
 from botstead.operate.payments.trying import Ask, attempt
 from botstead.store.payment_records import Attempt, NewOrder, PaymentRow
@@ -105,7 +105,7 @@ class Paying:
         if not payer.enabled:
             raise EgressResting("The payment account is disabled.", after=DISABLED_WAIT)
         if row is None:
-            row = await self._cashier.ledger.order(_new(pay, asking, payer))
+            row = await self._cashier.ledger.order(_new(pay, asking, payer, self._cashier.waits.patience))
         if row.url:
             return row
         if row.state is PaymentState.FAILED:
@@ -195,7 +195,7 @@ def later(error: EgressError) -> Receipt:
     return Receipt(outcome=Outcome.LATER, reason=reason, detail=error.message, after=after)
 
 
-def _new(pay: Pay, asking: int, payer: Account) -> NewOrder:
+def _new(pay: Pay, asking: int, payer: Account, patience: float) -> NewOrder:
     return NewOrder(
         message=asking,
         account=payer.id,
@@ -204,7 +204,7 @@ def _new(pay: Pay, asking: int, payer: Account) -> NewOrder:
         currency=pay.currency,
         title=pay.title,
         reference=pay.reference,
-        patience=PATIENCE,
+        patience=patience,
     )
 
 

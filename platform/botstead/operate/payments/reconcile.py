@@ -13,15 +13,15 @@ from collections.abc import Callable
 from botstead.core.errors import EgressError, PaymentRefused, Unavailable
 from botstead.core.money import PaymentState
 from botstead.core.ports import Accept, Account, Standing
-from botstead.operate.payments.cashier import PATIENCE, PENDING_PATIENCE, Cashier, books
+from botstead.operate.payments.cashier import Cashier, books
 from botstead.operate.payments.news import asked
 from botstead.operate.payments.state import move
 from botstead.store.payment_records import Attempt, PaymentRow, Unsettled
 from botstead.telemetry.catalog import VITALS
 from botstead.telemetry.logs import event
 
-EVERY = 5.0
-"""Seconds between two turns."""
+SHARE = 1 / 12
+"""Of the patience with providers: time between two turns, 5 s as it is set."""
 BATCH = 40
 """Payments that are asked about in one turn."""
 AT_ONCE = 8
@@ -44,7 +44,6 @@ class Reconcile:
         *,
         accept: Accept,
         leads: Callable[[], bool],
-        every: float = EVERY,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Prepare; `run` works.
@@ -53,13 +52,12 @@ class Reconcile:
             cashier: the ledger and the providers.
             accept: the door to the inbox.
             leads: whether this process is the one to work.
-            every: seconds between two turns.
             clock: Unix seconds.
         """
         self._cashier = cashier
         self._accept = accept
         self._leads = leads
-        self._every = every
+        self._every = cashier.waits.patience * SHARE
         self._clock = clock
         self._places = asyncio.Semaphore(AT_ONCE)
 
@@ -86,10 +84,10 @@ class Reconcile:
         Raises:
             Unavailable: the database is away.
         """
-        ledger = self._cashier.ledger
+        ledger, waits = self._cashier.ledger, self._cashier.waits
         await ledger.fulfil(limit=FULFIL)
-        rows = await ledger.due(limit=BATCH, first=PATIENCE, pending=PENDING_PATIENCE, longest=LONGEST)
-        refunds = await ledger.unknown(older=PATIENCE, limit=BATCH)
+        rows = await ledger.due(limit=BATCH, first=waits.patience, pending=waits.pending, longest=LONGEST)
+        refunds = await ledger.unknown(older=waits.patience, limit=BATCH)
         await asyncio.gather(*map(self._ask, rows), *map(self._resolve, refunds))
         _show(await ledger.unsettled())
 
