@@ -15,6 +15,7 @@ from dashboards.boards import (
     machine,
     objectives,
     on_call,
+    payments,
     queues_and_schedules,
     road,
 )
@@ -28,6 +29,7 @@ _FILES = (
     road,
     channels,
     integrations,
+    payments,
     api,
     queues_and_schedules,
     datastores,

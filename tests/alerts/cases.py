@@ -176,6 +176,31 @@ ROAD = [
     }, {"2m": QUIET, "3m": [Fires("2 messages of the inbox were given up and wait for a person.", {"queue": "inbox"})], "7m": QUIET}),
 ]
 
+MONEY = [
+    Case("PaymentUnfulfilled", "paid, and the bot does not do its part", {
+        f"payments_unfulfilled_oldest_timestamp_seconds{{{READ}}}": by_minute((20, 60), (10, None)),
+        f"payments_unfulfilled{{{READ}}}": by_minute((20, 3), (10, 0)),
+    }, {
+        "10m": QUIET, "11m": QUIET, "13m": QUIET,
+        "14m": [Fires("Somebody paid 13m 0s ago and no bot has answered for it; 10 minutes is the limit, 3 wait.")],
+        "19m": [Fires("Somebody paid 18m 0s ago and no bot has answered for it; 10 minutes is the limit, 3 wait.")],
+        "26m": QUIET,
+    }),
+    Case("PaymentUnfulfilled", "each waits for a while only", {
+        f"payments_unfulfilled_oldest_timestamp_seconds{{{READ}}}": by_minute((11, 60), (10, 600), (10, 1140)),
+        f"payments_unfulfilled{{{READ}}}": by_minute((31, 1)),
+    }, {"10m": QUIET, "20m": QUIET, "28m": QUIET}),
+    Case("PaymentUnknown", "a provider that does not say", {
+        f"payment_attempts_unknown_oldest_timestamp_seconds{{{READ}}}": by_minute((45, 60), (10, 2640)),
+        f"payment_attempts_unknown{{{READ}}}": by_minute((45, 2), (10, 1)),
+    }, {
+        "30m": QUIET, "32m": QUIET, "35m": QUIET, "36m": QUIET,
+        "37m": [Fires("Of a try at a payment provider nobody knows since 36m 0s how it ended; 30 minutes is the limit, 2 are unknown.")],
+        "44m": [Fires("Of a try at a payment provider nobody knows since 43m 0s how it ended; 30 minutes is the limit, 2 are unknown.")],
+        "45m": QUIET, "50m": QUIET,
+    }),
+]
+
 _connected = 'channel_connected{%s,channel="%s",bot="%s"}'
 _missing = 'channel_missing_events{%s,channel="%s",bot="%s"}'
 _rejected = 'channel_rejected_total{job="api",instance="api-a",channel="%s",reason="%s"}'
@@ -378,4 +403,4 @@ WATCH = [
     }),
 ]
 
-CASES = [*PROCESSES, *ROAD, *CHANNELS, *DATASTORES, *HOST, *WATCH]
+CASES = [*PROCESSES, *ROAD, *MONEY, *CHANNELS, *DATASTORES, *HOST, *WATCH]
