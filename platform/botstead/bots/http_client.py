@@ -3,41 +3,44 @@
 from __future__ import annotations
 
 import fnmatch
-import time
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from botstead.bots import measures
 from botstead.core.errors import EgressError, EgressRefused
 from botstead.core.messages import Call, Response
-from botstead.core.ports import Egress
+from botstead.runtime.outside import Outside, Service
 from botstead.telemetry import tracecontext, tracing
 
-_JSON = "application/json"
+NAME: Final = "http"
+"""Of all these calls in metrics; each host of its own would be a name that an author chooses."""
+_JSON: Final = "application/json"
 
 
 class Http:
-    """Calls outside services. Every call has a deadline, a limit on the answer, and follows no redirect."""
+    """Calls outside services. Every call has a deadline, a limit on the answer, and follows no redirect.
 
-    def __init__(self, egress: Egress, allowed: tuple[str, ...] = (), *, service: str = "bot") -> None:
+    An answer that redirects (3xx) is returned as it is. Nobody has checked where its `location` leads: a handler that goes there
+    makes a call of its own, to a host that `bot.toml` has to list as well. Each host that a bot calls has places and a breaker
+    of its own: one that fails again and again is left alone for a while, and calls to it raise `EgressResting` at once.
+    """
+
+    def __init__(self, outside: Outside, allowed: tuple[str, ...] = ()) -> None:
         """Build the client; the platform does.
 
         Args:
-            egress: the way out.
+            outside: the way to services.
             allowed: hosts, from `egress` in `bot.toml`.
-            service: the name in metrics and breakers.
         """
-        self._egress = egress
+        self._service: Service = outside.service(NAME)
         self._allowed = allowed
-        self._service = service
 
     async def get(
         self, url: str, params: Mapping[str, Any] | None = None, *, headers: Mapping[str, str] | None = None, seconds: float = 8.0
     ) -> Response:
-        """Fetch an address.
+        """Fetch an address. Tried up to three times within `seconds`, when there is no answer or it may do better (429, 5xx).
 
         Args:
             url: absolute, `https://…`.
@@ -101,15 +104,8 @@ class Http:
         name = host.partition(":")[0]
         if not any(fnmatch.fnmatchcase(host, pattern) or fnmatch.fnmatchcase(name, pattern) for pattern in self._allowed):
             raise EgressRefused(f'{host} is not allowed. Add it to bot.toml: egress = ["{host}"]')
-        call = Call(method=method, url=url, headers=_with_context(headers), body=body, timeout=seconds, service=self._service)
-        began = time.monotonic()
-        try:
-            response = await self._egress.call(call)
-        except EgressError as error:
-            measures.failed(error, time.monotonic() - began)
-            raise
-        measures.answered(response, time.monotonic() - began)
-        return response
+        call = Call(method=method, url=url, headers=_with_context(headers), body=body)
+        return await self._service.ask(call, seconds=seconds, at=host)
 
 
 def _with_context(headers: Mapping[str, str] | None) -> Mapping[str, str]:

@@ -28,9 +28,13 @@ from botstead.bots.router import Decision, Found, Help, Lost, Misfit, Router
 from botstead.core.errors import BotBroken, Declined, HandlerFailed
 from botstead.core.messages import Action, AnswerButton, Event, Kind
 from botstead.core.ports import Effects, Egress, Incoming
+from botstead.runtime.outside import Outside, calling
 
 THREADS = 8
 """The most handlers without `async` that one bot runs at once; more wait for their turn."""
+
+TO_ANSWER = 0.5
+"""Seconds of a run's deadline that calls to services leave at its end."""
 
 _SILENT = frozenset({Kind.STATUS, Kind.UNKNOWN, Kind.SEND, Kind.SCHEDULE, Kind.DELETED, Kind.MOVED})
 _NOTHING = Effects()
@@ -40,7 +44,13 @@ class PythonBot:
     """Runs a bot written in Python. Implements `core.ports.Handler`."""
 
     def __init__(
-        self, bot: Bot, manifest: Manifest | None = None, *, providers: Providers | None = None, egress: Egress | None = None
+        self,
+        bot: Bot,
+        manifest: Manifest | None = None,
+        *,
+        providers: Providers | None = None,
+        outside: Outside | None = None,
+        egress: Egress | None = None,
     ) -> None:
         """Wire every handler.
 
@@ -48,7 +58,8 @@ class PythonBot:
             bot: the author's object.
             manifest: what `bot.toml` says; by default nothing.
             providers: what handlers can ask for by type, besides what is ours.
-            egress: the way out, for `Http`; without it there is no `Http` but that of `providers`.
+            outside: the way to services, for `Http`; without it there is no `Http` but that of `providers`.
+            egress: instead of it, a way out that is this bot's alone, for tests.
 
         Raises:
             BotBroken: a handler asks for something that is not there; the message names it.
@@ -58,19 +69,24 @@ class PythonBot:
         self.limits = self.manifest.limits
         self._bot = bot
         known = dict(providers or {})
-        if egress is not None and Http not in known:
-            http = Http(egress, self.manifest.egress, service=f"bot-{self.name}")
+        if outside is None and egress is not None:
+            outside = Outside(egress)
+        if outside is not None and Http not in known:
+            http = Http(outside, self.manifest.egress)
             known[Http] = lambda _incoming: http
         self._router = Router(self.name, [wire(route, known) for route in bot.routes])
         self._threads = ThreadPoolExecutor(min(self.limits.running, THREADS), thread_name_prefix=f"bot-{self.name}")
 
     @classmethod
-    def load(cls, folder: Path, *, providers: Providers | None = None, egress: Egress | None = None) -> PythonBot:
+    def load(
+        cls, folder: Path, *, providers: Providers | None = None, outside: Outside | None = None, egress: Egress | None = None
+    ) -> PythonBot:
         """Load a bot's folder and wire it.
 
         Args:
             folder: holds `bot.py` and perhaps `bot.toml`.
             providers: see the class.
+            outside: see the class.
             egress: see the class.
 
         Raises:
@@ -79,7 +95,7 @@ class PythonBot:
         loaded: Loaded = load(folder)
         if loaded.manifest.kind != "python":
             raise BotBroken(f"{folder} holds a bot of kind {loaded.manifest.kind}, not a Python bot.")
-        return cls(loaded.bot, loaded.manifest, providers=providers, egress=egress)
+        return cls(loaded.bot, loaded.manifest, providers=providers, outside=outside, egress=egress)
 
     def close(self) -> None:
         """Let the threads end; what runs in them is not waited for."""
@@ -177,7 +193,8 @@ class PythonBot:
         """Call the handler and read what it returned; an unanswered question returns nothing."""
         try:
             async with asyncio.timeout(self.limits.deadline) as deadline:
-                return replies.actions_of(await self._call(wired, run))
+                with calling(self.name, self._until()):
+                    return replies.actions_of(await self._call(wired, run))
         except Asked:
             return ()
         except Declined:
@@ -191,6 +208,11 @@ class PythonBot:
             raise self._failed(wired, error) from error
         except (Exception, SystemExit) as error:
             raise self._failed(wired, error) from error
+
+    def _until(self) -> float:
+        """Say until when calls to services may take: a little less than the run, so that the handler can say that they failed."""
+        deadline = self.limits.deadline
+        return time.monotonic() + deadline - min(TO_ANSWER, deadline / 20)
 
     async def _call(self, wired: Wired, run: Run) -> object:
         function = wired.route.function

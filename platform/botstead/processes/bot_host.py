@@ -13,13 +13,14 @@ from botstead.bots.inject import Providers
 from botstead.bots.manifest import read_manifest
 from botstead.bots.runner import PythonBot
 from botstead.core import settings as configuration
-from botstead.core.ports import BotSecrets, Egress
+from botstead.core.ports import BotSecrets
 from botstead.core.settings import LIST_SEPARATOR, PREFIX, Settings
 from botstead.integrations.weather.client import Weather
 from botstead.pipeline.answering import answering
 from botstead.processes.services import Services, ToldSecrets
 from botstead.runtime import hosting
 from botstead.runtime.egress import Dialer, EgressClient, RecordedEgress
+from botstead.runtime.outside import Outside
 from botstead.store.valkey import MemoryCache
 
 GIVEN = ("egress_allow", "weather_base", "weather_geocoding_base")
@@ -38,8 +39,8 @@ def environment(settings: Settings) -> dict[str, str]:
     return {"PATH": os.defpath, "MALLOC_ARENA_MAX": "2", "PYTHONUNBUFFERED": "1", **named}
 
 
-def build(settings: Settings, folder: Path, *, secrets: BotSecrets) -> tuple[Providers, Egress]:
-    """Compose what handlers can ask for, and the way out. The cache is the process's own.
+def build(settings: Settings, folder: Path, *, secrets: BotSecrets) -> tuple[Providers, Outside]:
+    """Compose what handlers can ask for, and the way to services. The cache is the process's own.
 
     Args:
         settings: as given by `environment`.
@@ -49,10 +50,10 @@ def build(settings: Settings, folder: Path, *, secrets: BotSecrets) -> tuple[Pro
     Raises:
         ConfigurationError: the settings or `bot.toml` are wrong.
     """
-    egress = RecordedEgress(EgressClient(allow=settings.egress_allow))
-    weather = Weather(egress, MemoryCache(), base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
+    outside = Outside(RecordedEgress(EgressClient(allow=settings.egress_allow)), MemoryCache())
+    weather = Weather(outside, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
     services = Services(dialer=Dialer(allow=settings.egress_allow), secrets=secrets)
-    return {Weather: lambda _incoming: weather, **services.of(read_manifest(folder))}, egress
+    return {Weather: lambda _incoming: weather, **services.of(read_manifest(folder))}, outside
 
 
 def make(folder: Path, *, secrets: BotSecrets) -> hosting.Answer:
@@ -66,8 +67,8 @@ def make(folder: Path, *, secrets: BotSecrets) -> hosting.Answer:
         ConfigurationError: the settings or the bot are wrong.
     """
     settings = configuration.load(os.environ)  # noqa: TID251  the one place where this process reads its settings
-    providers, egress = build(settings, folder, secrets=secrets)
-    return answering(PythonBot.load(folder, providers=providers, egress=egress))
+    providers, outside = build(settings, folder, secrets=secrets)
+    return answering(PythonBot.load(folder, providers=providers, outside=outside))
 
 
 if __name__ == "__main__":

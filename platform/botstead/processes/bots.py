@@ -21,6 +21,7 @@ from botstead.processes import bot_host
 from botstead.processes.foundation import Foundation, bot_folders
 from botstead.processes.services import Services, lacking, telling
 from botstead.runtime.egress import Dialer, RecordedEgress
+from botstead.runtime.outside import Outside
 from botstead.store.bot_secrets import KeptSecrets
 from botstead.store.canary import ensure_bot as ensure_canary
 from botstead.store.ledger import BotPromise, LedgerRows
@@ -46,9 +47,12 @@ class Bots:
         settings = foundation.settings
         self._environment = bot_host.environment(settings)
         self._egress = RecordedEgress(foundation.egress)
-        weather = Weather(
-            self._egress, foundation.cache, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base
+        self._outside = Outside(
+            self._egress,
+            foundation.cache,
+            reserve=foundation.buckets.reserve if foundation.buckets is not None else None,
         )
+        weather = Weather(self._outside, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
         self._providers: Providers = {Weather: lambda _incoming: weather}
         self._secrets = KeptSecrets(foundation.secrets)
         self._services = Services(dialer=Dialer(allow=settings.egress_allow), secrets=self._secrets)
@@ -101,7 +105,7 @@ class Bots:
         if number is None:
             event(logger, "canary_name_taken", level=logging.WARNING, bot=canary.NAME)
             return
-        self.handlers[number] = PythonBot.load(canary.BOT, providers={}, egress=self._egress)
+        self.handlers[number] = PythonBot.load(canary.BOT, providers={}, outside=self._outside)
         METRICS.register("bot", canary.NAME)
 
     def _handler(self, folder: Path, manifest: Manifest, name: str) -> Handler:
@@ -110,7 +114,7 @@ class Bots:
         if manifest.limits.own_process:
             told = self._telling(name, manifest)
             return HostedBot(name, folder, limits=manifest.limits, environment=self._environment, told=told)
-        return PythonBot.load(folder, providers={**self._providers, **self._services.of(manifest)}, egress=self._egress)
+        return PythonBot.load(folder, providers={**self._providers, **self._services.of(manifest)}, outside=self._outside)
 
     def _telling(self, name: str, manifest: Manifest) -> Callable[[], bytes]:
         return lambda: telling(manifest.secrets, self._secrets.of(name))
@@ -169,7 +173,8 @@ class Bots:
             METRICS.register("bot", bot.name)
 
     async def stop(self) -> None:
-        """End processes and threads of bots."""
+        """End processes and threads of bots, and what happens meanwhile in calls to services."""
+        await self._outside.close()
         for handler in (*self.handlers.values(), *self.quarantine.values()):
             if isinstance(handler, HostedBot):
                 await handler.stop()

@@ -20,6 +20,7 @@ from botstead.core.secret import Secret
 from botstead.pipeline.answering import Answered, Noted, answering, note
 from botstead.runtime.egress import EgressClient, RecordedEgress
 from botstead.runtime.hosting import AnswerFailed
+from botstead.runtime.outside import Outside
 from botstead.telemetry import tracecontext, tracing
 from botstead.telemetry.logs import trace_id
 from botstead.telemetry.tracing import Run, call_stage
@@ -154,7 +155,7 @@ class Out:
 def test_what_a_handler_calls_is_told_unless_the_author_says_otherwise():
     async def story():
         out = Out()
-        http = Http(RecordedEgress(out), ("api.example.org",), service="bot-b")
+        http = Http(Outside(RecordedEgress(out)), ("api.example.org",))
         run = working()
         await http.get("https://api.example.org/x?q=secret")
         await http.post("https://api.example.org/", b"", headers={"TraceParent": "mine"})

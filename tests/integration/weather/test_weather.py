@@ -15,6 +15,7 @@ from botstead.integrations.weather.errors import PlaceUnknown, WeatherUnavailabl
 from botstead.integrations.weather.models import ATTRIBUTION
 from botstead.integrations.weather.service import TRIES
 from botstead.runtime.egress import EgressClient
+from botstead.runtime.outside import Outside
 from tests.doubles.open_meteo import OpenMeteo, open_meteo
 
 NOON = 1_772_362_800.0  # 2026-03-01 12:00 in Oslo
@@ -56,9 +57,11 @@ class Setting:
         self.service = service
         self.clock = HandClock()
         self.cache = Memory(self.clock)
-        self.weather = Weather(
-            egress, self.cache, base=service.base, geocoding_base=service.base + "/", clock=self.clock, chance=lambda: 0.0
-        )
+        self.weather = self.asking(egress, service.base)
+
+    def asking(self, egress: EgressClient, base: str) -> Weather:
+        outside = Outside(egress, self.cache, clock=self.clock, chance=lambda: 0.0)
+        return Weather(outside, base=base, geocoding_base=base + "/", clock=self.clock)
 
 
 def told(story) -> None:
@@ -298,8 +301,7 @@ def test_a_silent_service_costs_no_more_than_the_deadline():
 def test_nobody_there():
     async def story(at: Setting) -> None:
         egress = EgressClient(allow=["127.0.0.1"])
-        nowhere = "http://127.0.0.1:1"
-        weather = Weather(egress, at.cache, base=nowhere, geocoding_base=nowhere, clock=at.clock, chance=lambda: 0.0)
+        weather = at.asking(egress, "http://127.0.0.1:1")
         try:
             with pytest.raises(WeatherUnavailable) as caught:
                 await weather.today("Oslo", seconds=8)

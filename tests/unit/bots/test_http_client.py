@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-import msgspec
 import pytest
 
 from botstead import Bot, Http
@@ -13,7 +12,8 @@ from botstead.bots.manifest import Manifest
 from botstead.bots.runner import PythonBot
 from botstead.core.errors import EgressError, EgressRefused, EgressTimeout, EgressUnsent
 from botstead.core.messages import Call, Event, Kind, Response, Send
-from botstead.core.ports import Incoming
+from botstead.core.ports import Incoming, Limits
+from botstead.runtime.outside import Outside
 from botstead.telemetry.catalog import INTEGRATION_DURATION, INTEGRATION_REQUESTS
 
 
@@ -31,15 +31,15 @@ class Recorder:
 
 def test_json_in_and_out():
     egress = Recorder()
-    http = Http(egress, ("api.example.org",), service="bot-x")
+    http = Http(Outside(egress), ("api.example.org",))
     assert asyncio.run(http.get_json("https://api.example.org/v1?x=1", {"q": "å b", "n": [1, 2]}, seconds=3)) == {"a": 1}
     assert asyncio.run(http.post_json("https://api.example.org/v1", {"k": "v"}, headers={"x-y": "z"})) == {"a": 1}
     get, post = egress.calls
     assert (get.method, get.url, get.timeout, get.service) == (
         "GET",
         "https://api.example.org/v1?x=1&q=%C3%A5+b&n=1&n=2",
-        3,
-        "bot-x",
+        pytest.approx(3, abs=0.1),
+        "http",
     )
     assert (post.method, post.body) == ("POST", b'{"k":"v"}')
     assert post.headers == {"content-type": "application/json", "accept": "application/json", "x-y": "z"}
@@ -64,7 +64,7 @@ def test_json_in_and_out():
 )
 def test_only_listed_hosts(allowed, url, passes):
     egress = Recorder()
-    call = Http(egress, allowed).get(url)
+    call = Http(Outside(egress), allowed).get(url)
     if passes:
         assert asyncio.run(call).status == 200
     else:
@@ -78,11 +78,11 @@ def test_only_listed_hosts(allowed, url, passes):
 )
 def test_no_json_is_an_error(status, body, why):
     with pytest.raises(EgressError, match=why):
-        asyncio.run(Http(Recorder(status, body), ("x.org",)).get_json("https://x.org"))
+        asyncio.run(Http(Outside(Recorder(status, body)), ("x.org",)).get_json("https://x.org"))
 
 
 def test_an_empty_answer_is_none():
-    assert asyncio.run(Http(Recorder(204, b""), ("x.org",)).post_json("https://x.org", 1)) is None
+    assert asyncio.run(Http(Outside(Recorder(204, b"")), ("x.org",)).post_json("https://x.org", 1)) is None
 
 
 def test_a_handler_gets_the_client_of_its_bot():
@@ -98,8 +98,8 @@ def test_a_handler_gets_the_client_of_its_bot():
         id=1, bot="caller", channel="t", account=1, conversation="1.c", event=Event(Kind.MESSAGE, "c", "k", text="x")
     )
     assert asyncio.run(handler.handle(incoming)).actions == (Send("{'a': 1}"),)
-    assert egress.calls[0].service == "bot-caller"
-    assert msgspec.structs.asdict(egress.calls[0])["timeout"] == 8.0
+    assert (egress.calls[0].service, egress.calls[0].places) == ("http", "http:caller:x.org")
+    assert egress.calls[0].timeout == pytest.approx(8.0, abs=0.1)
 
 
 class Broken:
@@ -113,20 +113,52 @@ class Broken:
 
 
 @pytest.mark.parametrize(
-    ("egress", "outcome"),
+    ("egress", "outcome", "tries"),
     [
-        (Recorder(200), "ok"),
-        (Recorder(404), "ok"),
-        (Recorder(429), "limited"),
-        (Recorder(503), "error"),
-        (Broken(EgressTimeout("x")), "timeout"),
-        (Broken(EgressRefused("x")), "refused"),
-        (Broken(EgressUnsent("x")), "error"),
+        (Recorder(200), "ok", 1),
+        (Recorder(404), "ok", 1),
+        (Recorder(302), "ok", 1),
+        (Recorder(429), "limited", 3),
+        (Recorder(503), "error", 3),
+        (Broken(EgressTimeout("x")), "timeout", 3),
+        (Broken(EgressRefused("x")), "refused", 1),
+        (Broken(EgressUnsent("x")), "error", 3),
     ],
 )
-def test_what_becomes_of_calls_is_counted(egress, outcome):
+def test_what_becomes_of_calls_is_counted(egress, outcome, tries):
     counter, duration = INTEGRATION_REQUESTS.at("http", outcome), INTEGRATION_DURATION.at("http")
     before = counter.value, duration.count
     with suppress(EgressError):
-        asyncio.run(Http(egress, ("*",)).get("https://api.example.org/"))
-    assert (counter.value - before[0], duration.count - before[1]) == (1, 1)
+        asyncio.run(Http(Outside(egress, chance=lambda: 0.0), ("*",)).get("https://api.example.org/"))
+    assert (counter.value - before[0], duration.count - before[1]) == (1, tries)
+
+
+def test_a_redirect_is_returned_and_not_followed():
+    egress = Recorder(302, b"")
+    egress.answer = Response(status=302, headers={"location": "http://169.254.169.254/"})
+    answer = asyncio.run(Http(Outside(egress), ("x.org",)).get("https://x.org"))
+    assert (answer.status, answer.headers["location"], len(egress.calls)) == (302, "http://169.254.169.254/", 1)
+
+
+def test_calls_end_a_little_before_the_run_so_that_the_handler_can_say_so():
+    bot = Bot("late")
+
+    class Slow:
+        async def call(self, call, secrets=None):
+            await asyncio.wait_for(asyncio.Event().wait(), call.timeout + 1) if call.timeout > 0.2 else None
+            raise EgressTimeout("late")
+
+    @bot.on.message
+    async def h(http: Http) -> str:
+        try:
+            await http.post("https://x.org/", b"", seconds=60)
+        except EgressTimeout:
+            return "late"
+        return "in time"
+
+    limits = Limits(deadline=0.2)
+    handler = PythonBot(bot, Manifest(egress=("x.org",), limits=limits), egress=Slow())
+    incoming = Incoming(
+        id=1, bot="late", channel="t", account=1, conversation="1.c", event=Event(Kind.MESSAGE, "c", "k", text="x")
+    )
+    assert asyncio.run(handler.handle(incoming)).actions == (Send("late"),)

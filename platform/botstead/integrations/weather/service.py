@@ -1,52 +1,51 @@
-"""One request to Open-Meteo and what its answer means: tries, deadline, and the pause that its limits ask for."""
+"""One request to Open-Meteo and what its answer means, the pause that its limits ask for among it."""
 
 from __future__ import annotations
 
-import asyncio
-import random
-from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 from urllib.parse import urlencode
 
 import msgspec
 
-from botstead.core.clock import Clock
-from botstead.core.errors import EgressBroken, EgressError, EgressTimeout, EgressUnsent
+from botstead.core.errors import EgressError, EgressResting
 from botstead.core.messages import Call, Response
-from botstead.core.ports import Egress
 from botstead.integrations.weather.errors import WeatherUnavailable
-from botstead.integrations.weather.measures import Limited, observe
 from botstead.integrations.weather.models import Problem
+from botstead.runtime.outside import Outside, Policy, Service
 
 T = TypeVar("T")
 
-TRIES = 3
-LONGEST_TRY = 4.0
+NAME: Final = "weather"
+TRIES: Final = 3
+LONGEST_TRY: Final = 4.0
 """Seconds that one try may take of the deadline."""
-FIRST_WAIT = 0.3
-"""Seconds before the second try, doubled before the third, each times a random number from 0.5 to 1."""
-_SHORTEST_TRY = 0.1
-_ANSWER_LIMIT = 262_144
-_WINDOWS = {"minutely": 60.0, "hourly": 3_600.0, "daily": 86_400.0}
+PUBLIC_PER_SECOND: Final = 10.0
+"""What the public server takes: 600 calls a minute, https://open-meteo.com/en/terms"""
+_ANSWER_LIMIT: Final = 262_144
+_TOO_MANY: Final = 429
+_WINDOWS: Final = {"minutely": 60.0, "hourly": 3_600.0, "daily": 86_400.0}
 """The limits of the free service by the word in its reason, in seconds."""
-_AGAIN = (EgressUnsent, EgressTimeout, EgressBroken)
 
 
 class OpenMeteo:
     """Asks an Open-Meteo server."""
 
-    def __init__(self, egress: Egress, *, clock: Clock, chance: Callable[[], float] = random.random) -> None:
+    def __init__(self, outside: Outside, *, public: bool) -> None:
         """Build it.
 
         Args:
-            egress: the way out.
-            clock: for deadlines and for the end of a limit's window.
-            chance: a random number from 0 to 1, for jitter.
+            outside: the way to services.
+            public: whether it is the public server, which has limits.
         """
-        self._egress = egress
-        self._clock = clock
-        self._chance = chance
-        self._closed_until = 0.0
+        policy = Policy(
+            tries=TRIES,
+            longest_try=LONGEST_TRY,
+            retried=frozenset({500, 502, 503, 504}),
+            per_second=PUBLIC_PER_SECOND if public else 0.0,
+            burst=20,
+            together=True,  # it has no key, and counts by address
+        )
+        self.service: Service = outside.service(NAME, policy)
 
     async def ask(self, url: str, parameters: dict[str, str], answer: type[T], *, seconds: float) -> T:
         """Fetch and decode, trying up to `TRIES` times.
@@ -60,52 +59,29 @@ class OpenMeteo:
         Raises:
             WeatherUnavailable: no usable answer came; the cause is chained.
         """
-        call = Call(method="GET", url=f"{url}?{urlencode(parameters)}", limit=_ANSWER_LIMIT, service="open-meteo")
-        over = self._clock.monotonic() + seconds
-        problem: Exception | None = None
-        for number in range(TRIES):
-            wait = FIRST_WAIT * 2 ** (number - 1) * (0.5 + self._chance() / 2) if number else 0.0
-            left = over - self._clock.monotonic() - wait
-            if left < _SHORTEST_TRY:
-                break
-            await asyncio.sleep(wait)
-            try:
-                return await self._once(msgspec.structs.replace(call, timeout=min(left, LONGEST_TRY)), answer)
-            except (*_AGAIN, _Useless) as error:
-                problem = error
-            except EgressError as error:
-                raise WeatherUnavailable from error
-        raise WeatherUnavailable from problem
-
-    async def _once(self, call: Call, answer: type[T]) -> T:
-        began = self._clock.monotonic()
-        if began < self._closed_until:
-            raise WeatherUnavailable from Limited("a limit was reached before")
+        call = Call(method="GET", url=f"{url}?{urlencode(parameters)}", limit=_ANSWER_LIMIT)
         try:
-            response = await self._egress.call(call)
-        finally:
-            observe(self._clock.monotonic() - began)
-        if response.status == 200:
-            try:
-                return msgspec.json.decode(response.body, type=answer)
-            except (msgspec.DecodeError, UnicodeDecodeError) as error:
-                raise _Useless("the body is not what the service documents") from error
-        if response.status >= 500:
-            raise _Useless(f"status {response.status}")
-        if response.status == 429:
-            self._closed_until = self._clock.monotonic() + _window(response)
-            raise WeatherUnavailable from Limited("status 429")
-        raise WeatherUnavailable from _Useless(f"status {response.status}")
+            response = await self.service.ask(call, seconds=seconds, usable=lambda given: _read(given, answer) is not None)
+        except EgressError as error:
+            raise WeatherUnavailable from error
+        if response.status == _TOO_MANY:
+            self.service.pause(_window(response))
+            raise WeatherUnavailable from EgressResting("Open-Meteo says that a limit is reached.")
+        found = _read(response, answer) if response.status == 200 else None
+        if found is None:
+            raise WeatherUnavailable from EgressError(f"Open-Meteo answered {response.status}, or not what it documents.")
+        return found
 
 
-class _Useless(Exception):
-    """An answer that another try may better."""
+def _read(response: Response, answer: type[T]) -> T | None:
+    try:
+        return msgspec.json.decode(response.body, type=answer)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _window(response: Response) -> float:
     """Say how long a limit lasts, from «Minutely API request limit exceeded. …», or Hourly, or Daily."""
-    try:
-        reason = msgspec.json.decode(response.body, type=Problem).reason.casefold()
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        reason = ""
+    problem = _read(response, Problem)
+    reason = problem.reason.casefold() if problem is not None else ""
     return next((seconds for word, seconds in _WINDOWS.items() if word in reason), _WINDOWS["minutely"])

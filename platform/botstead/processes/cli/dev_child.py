@@ -80,9 +80,9 @@ def main(folder: Path, values: Mapping[str, str]) -> None:
     channel = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what the author prints goes to the terminal, not into the conversation
     try:
-        providers, egress = bot_host.build(environment.effective(values), folder, secrets=ToldSecrets())
+        providers, outside = bot_host.build(environment.effective(values), folder, secrets=ToldSecrets())
         room = Rehearsal(
-            lambda: PythonBot.load(folder, providers=providers, egress=egress), person=VISITOR, group=False, channel="dev"
+            lambda: PythonBot.load(folder, providers=providers, outside=outside), person=VISITOR, group=False, channel="dev"
         )
     except BotsteadError as error:
         _write(channel, Broken(error.message))

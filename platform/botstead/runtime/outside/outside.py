@@ -22,13 +22,25 @@ MEANWHILE: Final = 256
 """Things that happen meanwhile at once; of more, the newest do not happen: all of them are best effort."""
 
 
+class Forgetful:
+    """A cache that forgets everything at once (implements `core.ports.Cache`)."""
+
+    async def get(self, key: str) -> bytes | None:
+        """Return nothing."""
+        del key
+        return None
+
+    async def set(self, key: str, value: bytes, seconds: float) -> None:
+        """Keep nothing."""
+
+
 class Outside:
     """The outside services of a process, by name. One object a process."""
 
     def __init__(  # noqa: PLR0913  everything outside this object is given by name
         self,
         egress: Egress,
-        cache: Cache,
+        cache: Cache | None = None,
         *,
         reserve: Reserve | None = None,
         workers: Callable[[], int] = lambda: 1,
@@ -39,12 +51,13 @@ class Outside:
 
         Args:
             egress: the way out.
-            cache: shared by processes, best effort.
+            cache: shared by processes, best effort; without one nothing is remembered or told.
             reserve: places in rates that all workers share, as `store.valkey.ValkeyBuckets.reserve` gives them.
             workers: how many share those rates while nobody gives them.
             clock: of deadlines, and of how old answers are.
             chance: a random number from 0 to 1, for jitter.
         """
+        cache = cache or Forgetful()
         self.cache = cache
         clock = clock or SystemClock()
         self._meanwhile: set[asyncio.Task[None]] = set()
