@@ -7,12 +7,14 @@ from typing import Protocol
 
 from botstead.channels import registry
 from botstead.core.ports import Account, ChannelKind, Handler, PaymentProvider
+from botstead.integrations.stripe.client import Stripe
 from botstead.integrations.testpay.client import TestPay
 from botstead.operate.payments.cashier import DOUBLE, Cashier, Waits
 from botstead.operate.payments.news import PaymentNews
 from botstead.operate.payments.paying import Paying
 from botstead.pipeline.partitions import partition_of
 from botstead.processes.foundation import Foundation
+from botstead.runtime.outside import Outside
 from botstead.store.payments import Ledger
 from botstead.store.testpay import TestDesk
 from botstead.telemetry.catalog import METRICS
@@ -76,5 +78,8 @@ def base_of(foundation: Foundation) -> str:
     return (settings.public_url or settings.canary_url or f"http://{settings.host}:{settings.port}").rstrip("/")
 
 
-def _providers(_foundation: Foundation, desk: TestDesk, base: str) -> Mapping[str, Provider]:
-    return {DOUBLE: TestPay(desk, base=base)}
+def _providers(foundation: Foundation, desk: TestDesk, base: str) -> Mapping[str, Provider]:
+    buckets = foundation.buckets
+    outside = Outside(foundation.egress, foundation.cache, reserve=None if buckets is None else buckets.reserve)
+    real: tuple[Provider, ...] = (Stripe(outside),)
+    return {provider.kind: provider for provider in (*real, TestPay(desk, base=base))}
