@@ -7,7 +7,8 @@ import uuid
 import msgspec
 
 from botstead.core.errors import BotsteadError
-from botstead.core.ports import Effects, Handler, Incoming
+from botstead.core.ports import Effects, Handler, Incoming, LlmUsage
+from botstead.core.purse import Purse, purse
 from botstead.runtime.hosting import Answer, AnswerFailed
 from botstead.telemetry import tracing
 from botstead.telemetry.logs import trace_id
@@ -15,16 +16,18 @@ from botstead.telemetry.tracing import CallMade, Run, kind_of
 
 
 class Answered(Effects, frozen=True, kw_only=True, omit_defaults=True):
-    """What a bot's process answers: the effects, and which calls to other services it made meanwhile."""
+    """What a bot's process answers: the effects, which calls to other services it made meanwhile, and what its model took."""
 
     calls: tuple[CallMade, ...] = ()
+    spent: LlmUsage = LlmUsage()
 
 
 class Noted(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What goes with a failure: its kind within the process, and which calls were made before it."""
+    """What goes with a failure: its kind within the process, which calls were made before it, and what its model took."""
 
     kind: str
     calls: tuple[CallMade, ...] = ()
+    spent: LlmUsage = LlmUsage()
 
 
 def answering(handler: Handler) -> Answer:
@@ -37,13 +40,15 @@ def answering(handler: Handler) -> Answer:
     async def answer(body: bytes) -> bytes:
         incoming = msgspec.json.decode(body, type=Incoming)
         run = _run_of(incoming)
+        lent = Purse(incoming.allowance or 0)
+        purse.set(lent)
         try:
             effects = await handler.handle(incoming)
         except BotsteadError as error:
-            noted = Noted(kind=kind_of(error), calls=tuple(run.calls or ()))
+            noted = Noted(kind=kind_of(error), calls=tuple(run.calls or ()), spent=lent.spent)
             raise AnswerFailed(error.message, after=error.after, attached=msgspec.json.encode(noted)) from error
         fields = {name: getattr(effects, name) for name in Effects.__struct_fields__}
-        return msgspec.json.encode(Answered(**fields, calls=tuple(run.calls or ())))
+        return msgspec.json.encode(Answered(**fields, calls=tuple(run.calls or ()), spent=lent.spent))
 
     return answer
 
@@ -64,21 +69,24 @@ def _run_of(incoming: Incoming) -> Run:
     return run
 
 
-def note(attached: bytes) -> None:
+def note(attached: bytes) -> LlmUsage | None:
     """Take over into the current run what a bot's process told of a failure.
 
     Args:
         attached: a `Noted`; anything else is passed over, for the process may be of another version, or lie.
+
+    Returns:
+        What its language model took; None when it told nothing.
     """
-    run = tracing.current.get()
-    if run is None or not attached:
-        return
     try:
         noted = msgspec.json.decode(attached, type=Noted)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return
-    run.error = noted.kind
+        return None
+    run = tracing.current.get()
+    if run is not None:
+        run.error = noted.kind
     note_calls(noted.calls)
+    return noted.spent
 
 
 def note_calls(calls: tuple[CallMade, ...]) -> None:

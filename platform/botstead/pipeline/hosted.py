@@ -14,9 +14,10 @@ from typing import ClassVar
 import msgspec
 
 from botstead.core.clock import Clock, SystemClock
-from botstead.core.errors import HandlerFailed, RetryAdvice
-from botstead.core.ports import Effects, Incoming, Limits
+from botstead.core.errors import HandlerFailed, RetryAdvice, Unavailable
+from botstead.core.ports import Effects, Incoming, Limits, LlmUsage
 from botstead.pipeline.answering import Answered, note, note_calls
+from botstead.pipeline.lending import Lending
 from botstead.runtime.children import CallFailed, Child, ChildBroken, ChildDied
 from botstead.runtime.tasks import Tasks
 from botstead.telemetry.logs import event
@@ -67,6 +68,14 @@ class BotResting(HandlerFailed):
     retry: ClassVar[RetryAdvice] = "after"
 
 
+class _Failed(HandlerFailed):
+    """The bot's handler failed in its process."""
+
+    def __init__(self, message: str, *, after: float | None, spent: LlmUsage | None) -> None:
+        super().__init__(message, after=after)
+        self.spent = spent
+
+
 class HostedBot:
     """Runs one bot folder in child processes. Implements `core.ports.Handler`.
 
@@ -82,6 +91,7 @@ class HostedBot:
         limits: Limits,
         environment: Mapping[str, str] | None = None,
         told: Callable[[], bytes] = bytes,
+        lending: Lending | None = None,
         host: Sequence[str] = HOST,
         clock: Clock | None = None,
         chance: Callable[[], float] = random.random,
@@ -95,6 +105,7 @@ class HostedBot:
             environment: everything that the process finds in its environment.
             told: what the process is told before it runs an event, such as the bot's secrets; it stands neither in the
                 environment nor on the command line.
+            lending: lends it a part of what its language model may take; None: it has none.
             host: the program and its first arguments.
             clock: for the back-off.
             chance: a random number from 0 to 1, for the back-off's jitter.
@@ -104,6 +115,7 @@ class HostedBot:
         self._command = (*host, "--folder", str(folder), "--memory", str(limits.memory))
         self._environment = dict(environment or {})
         self._told = told
+        self._lending = lending
         self._rest = _Rest(clock or SystemClock(), chance)
         self._child: Child | None = None
         self._began = 0.0
@@ -121,6 +133,7 @@ class HostedBot:
         name: str = "",
         environment: Mapping[str, str] | None = None,
         told: Callable[[], bytes] = bytes,
+        lending: Lending | None = None,
         host: Sequence[str] = HOST,
     ) -> HostedBot:
         """Build one for its wards only: any bot, with a memory limit even if it has none itself.
@@ -131,10 +144,12 @@ class HostedBot:
             name: the bot's name; by default the folder's.
             environment: everything that the process finds in its environment.
             told: see the class.
+            lending: see the class.
             host: the program and its first arguments.
         """
         limited = msgspec.structs.replace(limits, memory=limits.memory or QUARANTINE_MEMORY)
-        return cls(name or folder.name, folder, limits=limited, environment=environment, told=told, host=host)
+        named = name or folder.name
+        return cls(named, folder, limits=limited, environment=environment, told=told, lending=lending, host=host)
 
     @property
     def running(self) -> int:
@@ -168,6 +183,8 @@ class HostedBot:
         self._stopped = True
         await self._watches.stop(0)
         await asyncio.gather(*map(self.end, self._children))
+        if self._lending is not None:
+            await self._lending.drain()
 
     async def begin(self) -> Child:
         """Start a process besides the current one; whoever does has to `end` it.
@@ -205,8 +222,26 @@ class HostedBot:
 
         Raises:
             BotDied: the process died meanwhile.
+            BotResting: the budget of its language model cannot be read now; the event did not run.
             HandlerFailed: the bot raised, ran out of time, or answered nonsense.
         """
+        if self._lending is None:
+            return (await self._call(child, incoming))[0]
+        try:
+            incoming, reserved = await self._lending.lend(incoming)
+        except Unavailable as error:
+            raise BotResting(error.message, after=error.after or 1.0) from error
+        spent: LlmUsage | None = None
+        try:
+            effects, spent = await self._call(child, incoming)
+        except _Failed as failed:
+            spent = failed.spent
+            raise
+        finally:
+            self._lending.settle(incoming.bot, reserved, spent)
+        return effects
+
+    async def _call(self, child: Child, incoming: Incoming) -> tuple[Effects, LlmUsage]:
         try:
             child.tell(self._told())
             answer = await child.call(msgspec.json.encode(incoming), seconds=self.limits.deadline)
@@ -214,12 +249,11 @@ class HostedBot:
         except ChildDied as died:
             raise BotDied(died.how, alone=died.alone) from died
         except CallFailed as failed:
-            note(failed.attached)
-            raise HandlerFailed(failed.message, after=failed.after) from failed
+            raise _Failed(failed.message, after=failed.after, spent=note(failed.attached)) from failed
         except msgspec.DecodeError as error:
             raise HandlerFailed(f"The bot's process answered nonsense: {error}") from error
         note_calls(answered.calls)
-        return answered
+        return answered, answered.spent
 
     def is_too_large(self, child: Child) -> bool:
         """Whether a process uses more memory than the bot may."""

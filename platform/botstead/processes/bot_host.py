@@ -14,16 +14,18 @@ from botstead.bots.manifest import read_manifest
 from botstead.bots.runner import PythonBot
 from botstead.core import settings as configuration
 from botstead.core.ports import BotSecrets
+from botstead.core.purse import PurseMeter
 from botstead.core.settings import LIST_SEPARATOR, PREFIX, Settings
 from botstead.integrations.weather.client import Weather
 from botstead.pipeline.answering import answering
+from botstead.processes.models import SHARED, LanguageModels
 from botstead.processes.services import Services, ToldSecrets
 from botstead.runtime import hosting
 from botstead.runtime.egress import Dialer, EgressClient, RecordedEgress
 from botstead.runtime.outside import Outside
 from botstead.store.valkey import MemoryCache
 
-GIVEN = ("egress_allow", "weather_base", "weather_geocoding_base")
+GIVEN = ("egress_allow", "weather_base", "weather_geocoding_base", "llm_base", "llm_model")
 """The settings that a bot's process needs. It gets no others: no database, no key ring, no cache of everybody."""
 
 
@@ -52,7 +54,10 @@ def build(settings: Settings, folder: Path, *, secrets: BotSecrets) -> tuple[Pro
     """
     outside = Outside(RecordedEgress(EgressClient(allow=settings.egress_allow)), MemoryCache())
     weather = Weather(outside, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
-    services = Services(dialer=Dialer(allow=settings.egress_allow), secrets=secrets)
+    models = LanguageModels(
+        settings, outside, meter=PurseMeter(), secrets=secrets, shared=lambda bot: secrets.of(bot).get(SHARED)
+    )
+    services = Services(outside=outside, dialer=Dialer(allow=settings.egress_allow), secrets=secrets, models=models)
     return {Weather: lambda _incoming: weather, **services.of(read_manifest(folder))}, outside
 
 

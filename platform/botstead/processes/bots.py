@@ -17,7 +17,7 @@ from botstead.core.secret import Secret
 from botstead.integrations.weather.client import Weather
 from botstead.operate import canary
 from botstead.pipeline.hosted import HostedBot
-from botstead.processes import bot_host
+from botstead.processes import bot_host, models
 from botstead.processes.foundation import Foundation, bot_folders
 from botstead.processes.services import Services, lacking, telling
 from botstead.runtime.egress import Dialer, RecordedEgress
@@ -25,6 +25,7 @@ from botstead.runtime.outside import Outside
 from botstead.store.bot_secrets import KeptSecrets
 from botstead.store.canary import ensure_bot as ensure_canary
 from botstead.store.ledger import BotPromise, LedgerRows
+from botstead.store.llm_usage import UsageRows
 from botstead.telemetry.catalog import METRICS
 from botstead.telemetry.logs import event
 
@@ -55,7 +56,14 @@ class Bots:
         weather = Weather(self._outside, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
         self._providers: Providers = {Weather: lambda _incoming: weather}
         self._secrets = KeptSecrets(foundation.secrets)
-        self._services = Services(dialer=Dialer(allow=settings.egress_allow), secrets=self._secrets)
+        self._meter = UsageRows(foundation.postgres)
+        self._llm_key = models.read_key(settings.llm_key_file)
+        language = models.LanguageModels(
+            settings, self._outside, meter=self._meter, secrets=self._secrets, shared=lambda _bot: self._llm_key
+        )
+        self._services = Services(
+            outside=self._outside, dialer=Dialer(allow=settings.egress_allow), secrets=self._secrets, models=language
+        )
         self._needing: dict[str, tuple[str, ...]] = {}
         self._lacking: dict[str, str | None] = {}
         self.handlers: dict[int, Handler] = {}
@@ -93,9 +101,13 @@ class Bots:
             return
         self.handlers[number] = handler
         if not isinstance(handler, HttpBot):
-            told = self._telling(name, manifest)
             self.quarantine[number] = HostedBot.for_quarantine(
-                folder, handler.limits, name=name, environment=self._environment, told=told
+                folder,
+                handler.limits,
+                name=name,
+                environment=self._environment,
+                told=self._telling(name, manifest),
+                lending=models.lending(manifest, self._foundation.settings, self._meter),
             )
         event(logger, "bot_loaded", bot=name, folder=folder.name)
 
@@ -112,12 +124,19 @@ class Bots:
         if manifest.kind == HTTP:
             return HttpBot(name, url=manifest.url, secret=Secret(manifest.secret), egress=self._egress, limits=manifest.limits)
         if manifest.limits.own_process:
-            told = self._telling(name, manifest)
-            return HostedBot(name, folder, limits=manifest.limits, environment=self._environment, told=told)
+            return HostedBot(
+                name,
+                folder,
+                limits=manifest.limits,
+                environment=self._environment,
+                told=self._telling(name, manifest),
+                lending=models.lending(manifest, self._foundation.settings, self._meter),
+            )
         return PythonBot.load(folder, providers={**self._providers, **self._services.of(manifest)}, outside=self._outside)
 
     def _telling(self, name: str, manifest: Manifest) -> Callable[[], bytes]:
-        return lambda: telling(manifest.secrets, self._secrets.of(name))
+        shared = models.shared_for(manifest, self._llm_key)
+        return lambda: telling((*manifest.secrets, *shared), {**self._secrets.of(name), **shared})
 
     def _lack(self, name: str, needed: tuple[str, ...]) -> str | None:
         self._needing[name] = needed

@@ -11,20 +11,30 @@ from botstead.bots.manifest import Manifest
 from botstead.core.declared import missing
 from botstead.core.ports import BotSecrets
 from botstead.core.secret import Secret
+from botstead.integrations.llm.client import Llm
 from botstead.integrations.mail.client import Mail, MailOffice
+from botstead.integrations.rest.client import Rest, RestDesk
+from botstead.integrations.rest.service import RestService
+from botstead.integrations.slack.client import Slack, SlackDesk
+from botstead.processes.models import LanguageModels
 from botstead.runtime.egress import Dialer
+from botstead.runtime.outside import Outside
 
 
 class Services:
     """Makes them. One object a process."""
 
-    def __init__(self, *, dialer: Dialer, secrets: BotSecrets) -> None:
+    def __init__(self, *, outside: Outside, dialer: Dialer, secrets: BotSecrets, models: LanguageModels | None = None) -> None:
         """Prepare.
 
         Args:
+            outside: for what is HTTP.
             dialer: for what is no HTTP.
             secrets: of the bots of this process.
+            models: their language models; None: there are none here.
         """
+        self._models = models
+        self._outside = outside
         self._dialer = dialer
         self._secrets = secrets
 
@@ -34,7 +44,20 @@ class Services:
         Args:
             manifest: of the bot.
         """
-        return {Mail: self._mail(manifest)}
+        models: Providers = {} if self._models is None else {Llm: self._models.of(manifest)}
+        return {Rest: self._rest(manifest), Mail: self._mail(manifest), Slack: self._slack(manifest), **models}
+
+    def _rest(self, manifest: Manifest) -> Named:
+        made = {
+            name: RestDesk(RestService(declared, secrets=self._secrets, outside=self._outside))
+            for name, declared in manifest.rest.items()
+        }
+        return Named(made, lambda name: f'Add to bot.toml: [rest.{name}], base = "https://api.example.org".')
+
+    def _slack(self, manifest: Manifest) -> SlackDesk | Named:
+        if manifest.slack is None:
+            return _undeclared('[slack], secret = "slack"')
+        return SlackDesk(manifest.slack, secrets=self._secrets, outside=self._outside)
 
     def _mail(self, manifest: Manifest) -> MailOffice | Named:
         if manifest.mail is None:

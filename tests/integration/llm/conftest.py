@@ -52,14 +52,14 @@ class Setting:
             Outside(egress, MemoryCache()).service("llm"),
             base=base,
             model=declared.model,
-            key=lambda: Secret(KEY),
+            key=lambda _bot: Secret(KEY),
             chance=lambda: 0.0,
         )
-        self.model = LanguageModel("poet", declared, server=server, meter=self.books)
+        self.model = LanguageModel(declared, server=server, meter=self.books)
 
     @property
     def llm(self) -> Llm:
-        return Llm(self.model)
+        return Llm(self.model, "poet")
 
 
 @contextlib.asynccontextmanager

@@ -35,31 +35,29 @@ logger = logging.getLogger(__name__)
 class LanguageModel:
     """The language model of one bot. Called with an event, it gives that run's `Llm`."""
 
-    def __init__(self, bot: str, declared: LlmDeclared, *, server: Server, meter: Meter) -> None:
+    def __init__(self, declared: LlmDeclared, *, server: Server, meter: Meter) -> None:
         """Build it; `processes/` does.
 
         Args:
-            bot: the bot's name.
-            declared: its `[llm]`.
+            declared: its `[llm]`, with nothing left open.
             server: who is asked.
             meter: what was taken so far.
         """
-        self.bot = bot
         self.declared = declared
         self.server = server
         self._meter = meter
         self._settling = Tasks(on_failure=_not_settled)
-        metering.start(bot, declared.model)
 
     def __call__(self, incoming: Incoming) -> Llm:
         """Return what the handlers of one run ask."""
-        del incoming
-        return Llm(self)
+        metering.start(incoming.bot, self.declared.model)
+        return Llm(self, incoming.bot)
 
-    async def reserve(self, usage: Usage) -> Reserved:
+    async def reserve(self, bot: str, usage: Usage) -> Reserved:
         """Set the most aside that a question may take.
 
         Args:
+            bot: the bot's name.
             usage: the most.
 
         Raises:
@@ -68,31 +66,32 @@ class LanguageModel:
         """
         amount = self.declared.amount(usage.asked, usage.answered)
         try:
-            reserved = await self._meter.reserve(self.bot, self.declared, amount)
+            reserved = await self._meter.reserve(bot, self.declared, amount)
         except Unavailable as error:
             raise LlmUnavailable from error
         if reserved is None:
-            metering.refused(self.bot, self.declared.model)
+            metering.refused(bot, self.declared.model)
             raise LlmSpent
         return reserved
 
-    async def settle(self, reserved: Reserved, usage: LlmUsage) -> None:
+    async def settle(self, bot: str, reserved: Reserved, usage: LlmUsage) -> None:
         """Write down what was taken, also when the run that asked is cancelled meanwhile.
 
         Args:
+            bot: the bot's name.
             reserved: from `reserve`.
             usage: what was taken.
         """
-        metering.count(self.bot, self.declared.model, usage)
-        await asyncio.shield(self._settling.start("llm-settle", self._settle(reserved, usage)))
+        metering.count(bot, self.declared.model, usage)
+        await asyncio.shield(self._settling.start("llm-settle", self._settle(bot, reserved, usage)))
 
-    async def _settle(self, reserved: Reserved, usage: LlmUsage) -> None:
+    async def _settle(self, bot: str, reserved: Reserved, usage: LlmUsage) -> None:
         for number in range(SETTLE_TRIES):
             try:
                 await self._meter.settle(reserved, usage)
             except Unavailable:
                 if number == SETTLE_TRIES - 1:
-                    event(logger, "llm_usage_not_kept", level=logging.ERROR, bot=self.bot)
+                    event(logger, "llm_usage_not_kept", level=logging.ERROR, bot=bot)
                     return
                 await asyncio.sleep(SETTLE_WAIT)
             else:
@@ -105,13 +104,15 @@ class Llm:
     What goes wrong is an exception whose sentence the person reads, unless the handler catches it: see errors.py.
     """
 
-    def __init__(self, model: LanguageModel) -> None:
+    def __init__(self, model: LanguageModel, bot: str) -> None:
         """Build it; `LanguageModel` does, one for each run.
 
         Args:
             model: the bot's.
+            bot: the bot's name.
         """
         self._model = model
+        self._bot = bot
         self._used = 0
 
     async def ask(  # noqa: PLR0913  # the words of the protocol
@@ -237,11 +238,11 @@ class Llm:
         model = self._model
         highest = metering.highest(question)
         if self._used + model.declared.amount(highest.asked, highest.answered) > model.declared.of_message:
-            metering.refused(model.bot, model.declared.model)
+            metering.refused(self._bot, model.declared.model)
             raise LlmLimit
-        reserved = await model.reserve(highest)
+        reserved = await model.reserve(self._bot, highest)
         try:
-            async with aclosing(model.server.stream(question, assembly, seconds=seconds)) as pieces:
+            async with aclosing(model.server.stream(question, assembly, bot=self._bot, seconds=seconds)) as pieces:
                 async for piece in pieces:
                     yield piece
         finally:
@@ -250,7 +251,7 @@ class Llm:
                 found = assembly.usage or metering.estimated(question, assembly.text, assembly.calls)
                 usage = metering.taken(model.declared, found)
             self._used += usage.amount(model.declared)
-            await model.settle(reserved, usage)
+            await model.settle(self._bot, reserved, usage)
 
 
 class _Limits:

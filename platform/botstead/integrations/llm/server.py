@@ -75,13 +75,14 @@ class Dialect:
 class Server:
     """Asks one model at one server."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  who is asked, and how
         self,
         service: Service,
         *,
         base: str,
         model: str,
-        key: Callable[[], Secret | None],
+        key: Callable[[str], Secret | None],
+        at: str = "",
         chance: Callable[[], float] = random.random,
     ) -> None:
         """Build it.
@@ -90,17 +91,21 @@ class Server:
             service: the way out.
             base: `https://host/v1`.
             model: its name at the server.
-            key: the key as of now, or None for a server that wants none.
+            key: a bot's key as of now, or None for a server that wants none.
+            at: the server's host: it rests for itself when it fails.
             chance: a random number from 0 to 1, for jitter.
         """
         self._service = service
+        self._at = at
         self._url = f"{base.rstrip('/')}/chat/completions"
         self._model = model
         self._key = key
         self._chance = chance
         self._dialect = Dialect()
 
-    async def stream(self, question: Question, assembly: Assembly, *, seconds: float = TOTAL) -> AsyncGenerator[str, None]:
+    async def stream(
+        self, question: Question, assembly: Assembly, *, bot: str, seconds: float = TOTAL
+    ) -> AsyncGenerator[str, None]:
         """Ask, and give the text of the answer while it comes; the rest stands in `assembly`.
 
         Whoever stops reading ends the request. Tried again only as long as nothing of an answer has come.
@@ -108,6 +113,7 @@ class Server:
         Args:
             question: what is asked.
             assembly: takes the answer; a fresh one.
+            bot: who asks.
             seconds: all of it; the message's own deadline counts too.
 
         Raises:
@@ -120,7 +126,7 @@ class Server:
         over = loop.time() + seconds
         for number in range(1, TRIES + 1):
             try:
-                async with aclosing(self._once(question, assembly, over - loop.time())) as pieces:
+                async with aclosing(self._once(question, assembly, self._key(bot), over - loop.time())) as pieces:
                     async for piece in pieces:
                         yield piece
             except _Again as again:
@@ -131,8 +137,9 @@ class Server:
             else:
                 return
 
-    async def _once(self, question: Question, assembly: Assembly, seconds: float) -> AsyncGenerator[str, None]:
-        key = self._key()
+    async def _once(
+        self, question: Question, assembly: Assembly, key: Secret | None, seconds: float
+    ) -> AsyncGenerator[str, None]:
         secrets = {} if key is None else {_SECRET: key}
         assembly.asked = True
         try:
