@@ -237,11 +237,22 @@ def test_doctor_sees_the_running_appliance(running, postgres_dsn):
         "key ring": "missing",
         "database": "ok",
         "appliance": "ok",
+        "bots": "ok",
         "road": "missing",
         "alerts": "missing",
     }
     assert "•••" in report["settings"]["postgres"]
     assert report["settings"]["samples"] is False
+
+
+def test_doctor_names_the_bot_that_lacks_something(running, postgres_dsn, monkeypatch):
+    lacks = "It lacks the secret crm_token. Set it: botstead bots secrets set shop crm_token --file FILE"
+    running.do(running.api.deps.registry.ensure_bot("shop", "python"))
+    running.do(running.api.deps.registry.set_problem("shop", lacks))
+    monkeypatch.setenv("BOTSTEAD_POSTGRES", postgres_dsn)
+    found = {check["check"]: check for check in running.json("doctor", code=1)["checks"]}
+    assert (found["bots"]["status"], found["bots"]["detail"]) == ("wrong", f"shop: {lacks}")
+    assert running.json("bots", "list")[0]["problem"] == lacks
 
 
 def test_whatever_is_wrong_is_one_sentence(tmp_path):
@@ -271,7 +282,7 @@ def test_doctor_says_what_is_wrong(tmp_path):
         assert "hush" not in result.output
         statuses = {check["check"]: check["status"] for check in json.loads(result.output)["checks"]}
         assert all(statuses.pop(name) in {"ok", "warning", "missing"} for name in MACHINE), result.output
-        absent = dict.fromkeys(("data folder", "key ring", "appliance", "road", "alerts"), "missing")
+        absent = dict.fromkeys(("data folder", "key ring", "appliance", "bots", "road", "alerts"), "missing")
         assert statuses == {**absent, "database": "wrong"}
         patch.setenv("BOTSTEAD_POSTGRSE", "x")
         wrong = CliRunner().invoke(main, ["doctor"])

@@ -30,6 +30,7 @@ from botstead.store import migrate, postgres
 
 MASK = "•••"
 ASK_SECONDS = 5.0
+MOST_BOTS = 1_000
 COLUMNS = ("check", "status", "detail")
 
 
@@ -95,6 +96,7 @@ def checks(settings: Settings) -> Iterator[Check]:
     yield _checked("clock", looking.clock)
     yield _checked("database", lambda: _database(settings))
     yield _checked("appliance", lambda: _appliance(settings))
+    yield _checked("bots", lambda: _bots(settings))
     yield _checked("road", lambda: _road(settings))
     yield _checked("alerts", lambda: _alerts(settings))
 
@@ -147,6 +149,15 @@ def _appliance(settings: Settings) -> tuple[str, str]:
     report = find(data=settings.data, url=None, key_file=None).call("GET", "/health")
     status = str(report["status"])
     return (OK if status in {"ok", "degraded"} else WRONG), f"{url} says {status}"
+
+
+def _bots(settings: Settings) -> tuple[str, str]:
+    """Whether each bot runs, and has the secrets that its bot.toml names."""
+    if not _running(settings.data).get("url"):
+        return MISSING, "It does not run. `botstead up` starts it."
+    found = list(find(data=settings.data, url=None, key_file=None).items("/v1/bots", limit=MOST_BOTS))
+    problems = [f"{bot['name']}: {bot['problem']}" for bot in found if bot["problem"]]
+    return (WRONG, " ".join(problems)) if problems else (OK, f"{len(found)} without a problem")
 
 
 def _road(settings: Settings) -> tuple[str, str]:
