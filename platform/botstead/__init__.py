@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from botstead.core.messages import AnswerButton, Attachment, Button, Delete, Edit, Event, Pay, Person, Refund, Send, Typing
     from botstead.core.money import Money, Payment, money
     from botstead.integrations.mail.client import Mail
+    from botstead.integrations.rest.client import Rest
     from botstead.integrations.slack.client import Slack
     from botstead.integrations.slack.models import Posted
     from botstead.integrations.weather.client import Weather
@@ -46,6 +47,7 @@ __all__ = [
     "Person",
     "Posted",
     "Refund",
+    "Rest",
     "Send",
     "Slack",
     "Today",
@@ -78,6 +80,7 @@ _HOMES = {
     ),
     "core.money": ("Money", "Payment", "money"),
     "integrations.mail.client": ("Mail",),
+    "integrations.rest.client": ("Rest",),
     "integrations.slack.client": ("Slack",),
     "integrations.slack.models": ("Posted",),
     "integrations.weather.client": ("Weather",),
