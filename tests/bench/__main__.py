@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import click
 
 from tests.bench import report
+from tests.bench.calls import called
 from tests.bench.counting import a_message
 from tests.bench.echo import Row, measured
 from tests.bench.growth import figures, foretold, grown
@@ -25,8 +26,8 @@ from tests.bench.search import searched
 from tests.bench.server import Server, server
 from tests.bench.targets import Target, free_port, one, split
 
-PARTS = ("echo", "search", "rest", "scrape", "telemetry", "growth")
-ALL = ("echo", "rest", "scrape", "search")
+PARTS = ("echo", "search", "rest", "scrape", "telemetry", "calls", "growth")
+ALL = ("echo", "rest", "scrape", "calls", "search")
 """What `--all` means: everything but growth, which takes as long again."""
 PICTURE = report.README.with_name("growth.svg")
 
@@ -118,6 +119,11 @@ def _scrape(wanted: Wanted) -> Measured:
     return Measured({"rows": rows}, {(report.README, "scrape"): [report.figure_table(rows, "bots", "what")]})
 
 
+def _calls(wanted: Wanted) -> Measured:
+    rows = called(rounds=wanted.rounds)
+    return Measured({"rows": rows}, {(report.README, "calls"): [report.figure_table(rows, "what")]})
+
+
 def _telemetry(wanted: Wanted) -> Measured:
     rows: list[Row] = []
     with server() as postgres:
@@ -163,6 +169,7 @@ _MEASURE: Mapping[str, Callable[[Wanted], Measured]] = {
     "echo": _echo,
     "rest": _rest,
     "scrape": _scrape,
+    "calls": _calls,
     "telemetry": _telemetry,
     "search": _search,
     "growth": _growth,
