@@ -14,16 +14,17 @@ if TYPE_CHECKING:
     from botstead.bots.conversation import Conversation, Message
     from botstead.bots.http_client import Http
     from botstead.bots.paying import Payments
-    from botstead.bots.testing import chat_with
     from botstead.core.errors import Declined
     from botstead.core.messages import AnswerButton, Attachment, Button, Delete, Edit, Event, Pay, Person, Refund, Send, Typing
     from botstead.core.money import Money, Payment, money
+    from botstead.integrations.llm.client import Llm
     from botstead.integrations.mail.client import Mail
     from botstead.integrations.rest.client import Rest
     from botstead.integrations.slack.client import Slack
     from botstead.integrations.slack.models import Posted
     from botstead.integrations.weather.client import Weather
     from botstead.integrations.weather.models import Today
+    from botstead.processes.rehearsal import chat_with
 
 __all__ = [
     "AnswerButton",
@@ -37,6 +38,7 @@ __all__ = [
     "Edit",
     "Event",
     "Http",
+    "Llm",
     "Mail",
     "Message",
     "Money",
@@ -63,7 +65,6 @@ _HOMES = {
     "bots.conversation": ("Conversation", "Message"),
     "bots.http_client": ("Http",),
     "bots.paying": ("Payments",),
-    "bots.testing": ("chat_with",),
     "core.errors": ("Declined",),
     "core.messages": (
         "AnswerButton",
@@ -79,12 +80,14 @@ _HOMES = {
         "Typing",
     ),
     "core.money": ("Money", "Payment", "money"),
+    "integrations.llm.client": ("Llm",),
     "integrations.mail.client": ("Mail",),
     "integrations.rest.client": ("Rest",),
     "integrations.slack.client": ("Slack",),
     "integrations.slack.models": ("Posted",),
     "integrations.weather.client": ("Weather",),
     "integrations.weather.models": ("Today",),
+    "processes.rehearsal": ("chat_with",),
 }
 """Module to the public names that live there."""
 

@@ -18,7 +18,6 @@ from botstead import (
     Outbox,
     Person,
     Send,
-    Weather,
     chat_with,
 )
 from botstead.bots.manifest import Manifest
@@ -98,16 +97,20 @@ def test_nothing_to_repeat():
     asyncio.run(story())
 
 
+class Oracle:
+    """A service that the kit has no double of."""
+
+
 def test_a_missing_service_is_named():
     needy = Bot("needy")
 
     @needy.on.message
-    def h(weather: Weather) -> None: ...
+    def h(oracle: Oracle) -> None: ...
 
     async def story() -> None:
         async with chat_with(needy):
             pass
 
-    with pytest.raises(BotBroken, match="asks for Weather, which is not provided here"):
+    with pytest.raises(BotBroken, match="asks for Oracle, which is not provided here"):
         asyncio.run(story())
-    PythonBot(needy, Manifest(), providers={Weather: lambda _incoming: None})
+    PythonBot(needy, Manifest(), providers={Oracle: lambda _incoming: None})

@@ -6,23 +6,19 @@ and state take effect together or not at all, what is refused by a provider is s
 
 from __future__ import annotations
 
-import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from typing import Any, Final
 
 import msgspec
 
-from botstead.bots.bot import Bot
-from botstead.bots.chat import said
 from botstead.bots.memory import Memory
 from botstead.bots.runner import PythonBot
+from botstead.bots.testing.clock import KitClock
+from botstead.bots.testing.reply import Reply, flat
 from botstead.core.messages import (
     Action,
-    AnswerButton,
     Attachment,
-    Button,
     Delete,
     Edit,
     Event,
@@ -35,56 +31,20 @@ from botstead.core.messages import (
 )
 from botstead.core.ports import Effects, Incoming
 
-_BEGINNING = 1_700_000_000.0
-"""Unix seconds at which every test begins: the same for all, so that failures repeat."""
+TRIES: Final = 5
+"""Attempts to send, after which it is given up, as on the road."""
 _RETRY_AFTER = 1.0
 _ACCOUNT = 1
 _incoming = msgspec.json.Decoder(Incoming)
 _effects = msgspec.json.Decoder(Effects)
 
 
-class Reply(msgspec.Struct, frozen=True):
-    """What a bot did in answer to one event, in the order in which it arrived."""
-
-    actions: tuple[Action, ...] = ()
-
-    @property
-    def text(self) -> str:
-        """The texts that were sent or edited, one below the other."""
-        return said(self.actions)
-
-    @property
-    def texts(self) -> list[str]:
-        """The same, one by one."""
-        return [action.text for action in self.actions if isinstance(action, Send | Edit)]
-
-    @property
-    def buttons(self) -> list[str]:
-        """The labels of the buttons under these messages."""
-        return [button.label for action in self.actions if isinstance(action, Send | Edit) for button in _flat(action)]
-
-    @property
-    def attachments(self) -> list[Attachment]:
-        """The files that were sent."""
-        return [attachment for action in self.actions if isinstance(action, Send) for attachment in action.attachments]
-
-    @property
-    def notice(self) -> str:
-        """The notice shown to who pressed a button."""
-        return "".join(action.text for action in self.actions if isinstance(action, AnswerButton))
-
-    def __bool__(self) -> bool:
-        """Whether anything was said."""
-        return any(isinstance(action, Send | Edit) for action in self.actions)
-
-    def __str__(self) -> str:
-        return self.text
-
-
 class Rehearsal:
     """One conversation with a bot; `chat_with` makes it."""
 
-    def __init__(self, make: Callable[[], PythonBot], *, person: Person, group: bool, channel: str) -> None:
+    def __init__(
+        self, make: Callable[[], PythonBot], *, person: Person, group: bool, channel: str, clock: KitClock | None = None
+    ) -> None:
         """Build it.
 
         Args:
@@ -92,7 +52,9 @@ class Rehearsal:
             person: who writes unless a call says otherwise.
             group: whether more than two take part.
             channel: the kind of channel that the bot is told.
+            clock: the time that the bot is told.
         """
+        self.clock = clock or KitClock()
         self._make = make
         self._bot = make()
         self._person = person
@@ -115,8 +77,14 @@ class Rehearsal:
         """How often the state was written."""
         self.refused = 0
         """How many sends the provider refused."""
-        self.now = _BEGINNING
+        self.unsent: list[tuple[Action, str]] = []
+        """What could not be sent, and why."""
+        self._tries = 0
+
+    @property
+    def now(self) -> float:
         """The time that the bot is told, Unix seconds."""
+        return self.clock.now()
 
     @property
     def name(self) -> str:
@@ -153,7 +121,7 @@ class Rehearsal:
             LookupError: there is no such button; the message lists those there are.
             HandlerFailed: the handler failed; nothing of it took effect.
         """
-        shown = [(key, item) for key, action in reversed(self.screen.items()) for item in _flat(action)]
+        shown = [(key, item) for key, action in reversed(self.screen.items()) for item in flat(action)]
         for message_id, item in shown:
             if button in {item.label, item.token} and not item.url:
                 event = self._event(Kind.BUTTON, text=item.label, person=person, message_id=message_id)
@@ -235,7 +203,7 @@ class Rehearsal:
         Args:
             seconds: how much.
         """
-        self.now += seconds
+        self.clock.advance(seconds)
 
     def close(self) -> None:
         """Stop the bot."""
@@ -284,13 +252,26 @@ class Rehearsal:
     def _send_all(self) -> list[Action]:
         arrived: list[Action] = []
         while self._outbox:
-            receipt = self._attempt(self._outbox[0])
-            if receipt.outcome is Outcome.LATER:
-                self.advance(receipt.after or 0.0)
+            action = self._prepared(self._outbox[0])
+            receipt = action if isinstance(action, Receipt) else self._attempt(action)
+            if not isinstance(action, Receipt):
+                self._outbox[0] = action
+            self._tries += receipt.counted
+            if receipt.outcome is Outcome.LATER and self._tries < TRIES:
+                self.advance(_RETRY_AFTER if receipt.after is None else receipt.after)
+                continue
+            done = self._outbox.popleft()
+            self._tries = 0
+            if receipt.outcome is Outcome.SENT:
+                arrived.append(done)
             else:
-                arrived.append(self._outbox.popleft())
+                self.unsent.append((done, receipt.detail))
         self.replies.extend(arrived)
         return arrived
+
+    def _prepared(self, action: Action) -> Action | Receipt:
+        """Return what people get of an action, or why it cannot be sent now. Here: the same."""
+        return action
 
     def _attempt(self, action: Action) -> Receipt:
         if self._refusals:
@@ -307,46 +288,3 @@ class Rehearsal:
         if isinstance(action, Delete):
             self.screen.pop(action.target, None)
         return Receipt(outcome=Outcome.SENT)
-
-
-@contextlib.asynccontextmanager
-async def chat_with(
-    bot: Bot | Path | str,
-    providers: Mapping[type, object] | None = None,
-    *,
-    person: Person | None = None,
-    group: bool = False,
-    channel: str = "test",
-) -> AsyncIterator[Rehearsal]:
-    """Begin a conversation with a bot.
-
-    Args:
-        bot: a `Bot`, or the folder of one, which is loaded as in production.
-        providers: what handlers get for a type, such as `{Weather: FakeWeather()}`.
-        person: who writes.
-        group: whether more than two take part.
-        channel: the kind of channel that the bot is told.
-
-    Raises:
-        BotBroken: the bot cannot be loaded or wired.
-    """
-    given = {kind: _always(value) for kind, value in (providers or {}).items()}
-
-    def make() -> PythonBot:
-        if isinstance(bot, Bot):
-            return PythonBot(bot, providers=given)
-        return PythonBot.load(Path(bot), providers=given)
-
-    chat = Rehearsal(make, person=person or Person("visitor"), group=group, channel=channel)
-    try:
-        yield chat
-    finally:
-        chat.close()
-
-
-def _always(value: object) -> Callable[[Incoming], object]:
-    return lambda _incoming: value
-
-
-def _flat(action: Send | Edit) -> list[Button]:
-    return [button for row in action.buttons for button in row]
