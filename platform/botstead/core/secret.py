@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hmac
+from collections.abc import Iterable
 from typing import NoReturn
+from urllib.parse import quote
 
 
 class Secret:
@@ -50,3 +52,17 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled."""
         raise TypeError("a Secret cannot be pickled")
+
+
+def hidden(text: str, secrets: Iterable[Secret]) -> str:
+    """Return somebody else's words without our secrets: a service may repeat the address and the headers that it was asked with.
+
+    Args:
+        text: the words, whole; a secret that was cut off before is not known again.
+        secrets: those that it was asked with.
+    """
+    for secret in secrets:
+        value = secret.reveal()
+        for form in (value, quote(value, safe="")):
+            text = text.replace(form, "…") if form else text
+    return text

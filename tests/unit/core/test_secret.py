@@ -7,13 +7,14 @@ import json
 import logging
 import pickle
 import traceback
+from urllib.parse import quote
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botstead.core.secret import Secret
+from botstead.core.secret import Secret, hidden
 
 VALUE = "hunter2-very-secret"
 
@@ -61,3 +62,9 @@ def test_it_matches_its_own_bytes_only(value, other):
     assert secret.matches(value.encode())
     assert secret.matches(other) == (other == value.encode())
     assert secret.reveal() == value
+
+
+@pytest.mark.parametrize("value", ["123:AA-b_c", "p/w d+é", ""])
+def test_somebody_elses_words_lose_it(value):
+    said = f"Not Found: /bot{value}/send?key={quote(value, safe='')}!"
+    assert hidden(said, [Secret("other"), Secret(value)]) == (said if not value else "Not Found: /bot…/send?key=…!")

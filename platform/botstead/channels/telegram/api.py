@@ -7,6 +7,7 @@ contractual, so it is matched in lower case and by parts, after the code).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 import msgspec
@@ -15,6 +16,7 @@ from botstead.channels.telegram.render import API_BASE, as_plain_text, render
 from botstead.core.errors import EgressBroken, EgressError, EgressRefused, EgressTimeout, Invalid
 from botstead.core.messages import AnswerButton, Call, Outcome, Reason, Receipt, Response, Typing
 from botstead.core.ports import Account, Egress, Sending
+from botstead.core.secret import Secret, hidden
 
 DETAIL_LIMIT: Final = 300
 """The most characters of Telegram's words that are kept."""
@@ -56,12 +58,18 @@ def base_of(account: Account) -> str:
     return str(account.settings.get("api_base") or API_BASE)
 
 
-def read_reply(response: Response) -> Reply | None:
-    """Read the envelope, or None when something else than the Bot API answered."""
+def read_reply(response: Response, secrets: Iterable[Secret] = ()) -> Reply | None:
+    """Read the envelope, or None when something else than the Bot API answered.
+
+    Args:
+        response: what came back for a call.
+        secrets: that it was asked with; the description tells none of them.
+    """
     try:
-        return msgspec.json.decode(response.body, type=Reply)
+        reply = msgspec.json.decode(response.body, type=Reply)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    return msgspec.structs.replace(reply, description=hidden(reply.description, secrets)) if reply.description else reply
 
 
 async def deliver(sending: Sending, account: Account, egress: Egress) -> Receipt:
@@ -88,13 +96,14 @@ async def deliver(sending: Sending, account: Account, egress: Egress) -> Receipt
     return msgspec.structs.replace(receipt, external_id=sending.external_id)
 
 
-def judge(response: Response) -> Receipt:
+def judge(response: Response, secrets: Iterable[Secret] = ()) -> Receipt:
     """Say what an answer means for the message: sent, later, or never.
 
     Args:
         response: what came back for a call.
+        secrets: that it was asked with. The address holds the token, and whoever answers may repeat the address.
     """
-    reply = read_reply(response)
+    reply = read_reply(response, secrets)
     if response.status in (401, 404):
         detail = "Telegram does not know this token. Get the current one from @BotFather and replace the channel's token."
         return Receipt(outcome=Outcome.FAILED, reason=Reason.REVOKED, detail=detail)
@@ -146,7 +155,7 @@ async def _attempt(call: Call, account: Account, egress: Egress) -> Receipt:
             response = await egress.call(as_plain_text(call), account.secrets)
     except EgressError as error:
         return judge_error(error)
-    return judge(response)
+    return judge(response, account.secrets.values())
 
 
 def _verdict(outcome: Outcome, reason: Reason, reply: Reply, **more: Any) -> Receipt:

@@ -20,6 +20,7 @@ from botstead.channels.telegram.updates import ALLOWED
 from botstead.core.errors import EgressError, Invalid
 from botstead.core.messages import Health, Outcome
 from botstead.core.ports import Account, Egress, Prepared
+from botstead.core.secret import hidden
 
 CONNECTIONS: Final = 40
 """Deliveries that Telegram makes at once; it keeps the order within a chat by itself."""
@@ -95,6 +96,7 @@ async def health(account: Account, egress: Egress) -> Health:
     hook = await _ask(account, egress, "getWebhookInfo", _Hook)
     if isinstance(hook, Health):
         return hook
+    hook = msgspec.structs.replace(hook, last_error_message=hidden(hook.last_error_message, account.secrets.values()))
     status, detail = _assess(account, hook)
     facts = {
         "username": me.username,
@@ -139,7 +141,7 @@ async def _ask(account: Account, egress: Egress, method: str, kind: type[Result]
         return Health(status="unknown", detail=f"Telegram could not be asked: {error.message}")
     reply = read_reply(response)
     if reply is None or not reply.ok:
-        receipt = judge(response)
+        receipt = judge(response, account.secrets.values())
         status = "failing" if receipt.outcome is Outcome.FAILED else "degraded"
         return Health(status=status, detail=f"Telegram refused {method}: {receipt.detail}", facts={"reason": str(receipt.reason)})
     try:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from botstead.channels.telegram.api import judge, judge_error, unformattable
 from botstead.core.errors import EgressBroken, EgressRefused, EgressTimeout, EgressUnsent
 from botstead.core.messages import Outcome, Reason, Receipt, Response
+from botstead.core.secret import Secret
 
 
 def answer(status: int, description: str = "", *, headers=None, **parameters: object) -> Response:
@@ -131,6 +132,16 @@ def test_only_formatting_is_refused():
     assert unformattable(answer(400, "Bad Request: can't parse entities: Unsupported start tag"))
     assert not unformattable(answer(400, "Bad Request: message is too long"))
     assert not unformattable(Response(status=400, body=b"can't parse entities"))
+
+
+@pytest.mark.parametrize("status", [400, 403, 429, 500])
+def test_an_answer_that_repeats_the_address_does_not_bring_the_token_in(status):
+    """Neither whole, nor as the part of it that the limit leaves."""
+    token = "123456:" + "Aa1-" * 10
+    for before in ("", "x" * 280):
+        receipt = judge(answer(status, f"{before} /bot{token}/sendMessage"), [Secret("other"), Secret(token)])
+        assert "Aa1" not in receipt.detail
+        assert "/bot…" in receipt.detail
 
 
 def test_words_are_kept_short():
