@@ -100,7 +100,7 @@ class Http:
     ) -> Response:
         host = _host(url)
         if not host:
-            raise EgressRefused(f"{url!r} is no http or https address.")
+            raise EgressRefused("The URL is no http or https address.")  # never the URL itself: a query may hold a key
         name = host.partition(":")[0]
         if not any(fnmatch.fnmatchcase(host, pattern) or fnmatch.fnmatchcase(name, pattern) for pattern in self._allowed):
             raise EgressRefused(f'{host} is not allowed. Add it to bot.toml: egress = ["{host}"]')

@@ -81,6 +81,14 @@ def test_no_json_is_an_error(status, body, why):
         asyncio.run(Http(Outside(Recorder(status, body)), ("x.org",)).get_json("https://x.org"))
 
 
+@pytest.mark.parametrize("url", ["ftp://a.example/{}", "htt p://a.example?key={}", "http://a.example:99999/{}", "http://[{}/"])
+def test_an_address_that_is_none_is_not_repeated(url):
+    """The words of our errors stand in dead letters; a query may hold a key."""
+    with pytest.raises(EgressRefused) as refused:
+        asyncio.run(Http(Outside(Recorder()), ("*",)).get(url.format("canary"), {"key": "canary"}))
+    assert "canary" not in str(refused.value)
+
+
 def test_an_empty_answer_is_none():
     assert asyncio.run(Http(Outside(Recorder(204, b"")), ("x.org",)).post_json("https://x.org", 1)) is None
 
