@@ -66,6 +66,7 @@ def launch(settings: Settings, roles: Sequence[str]) -> int:
     """
     try:
         _configure_logs(settings, roles)
+        logs.take_uncaught()
         status = uvloop.run(_serve(settings, roles))
     except* ConfigurationError as group:
         sys.stderr.write(f"{_first(group)}\n")

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
+import threading
 import traceback
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
@@ -31,6 +33,8 @@ LARGEST_FILE, FILES = 10_000_000, 3
 _FIELDS = "botstead_fields"
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _CHATTY = ("httpx", "httpcore", "aiohttp", "asyncio", "urllib3")
+_UNCAUGHT = "asyncio"
+"""The library that tells of exceptions which nobody took: those of a task that a handler began are among them."""
 _LONGEST_TEXT = 2_000
 _DEEPEST = 5
 _MOST_FRAMES = 24
@@ -135,12 +139,13 @@ class JsonLines(logging.Formatter):
         if trace := trace_id.get():
             line["trace"] = trace
         line["logger"] = record.name
+        untold = record.name == _UNCAUGHT
         if fields is None:
-            line["message"] = _text(_message(record))
+            line["message"] = _text(_message(record).partition("\n")[0] if untold else _message(record))
         else:
             line |= {"event": record.msg} | {name: masked(value) for name, value in fields.items() if name not in _RESERVED}
         if record.exc_info and record.exc_info[1]:
-            line["exception"] = described(record.exc_info[1])
+            line["exception"] = kind_of(record.exc_info[1]) if untold else described(record.exc_info[1])
         return msgspec.json.encode(line).decode()
 
 
@@ -166,6 +171,26 @@ def described(error: BaseException) -> dict[str, Any]:
     if isinstance(error, BaseExceptionGroup):
         found["inside"] = [described(inner) for inner in error.exceptions[:_DEEPEST]]
     return found | ({"causes": causes} if causes else {})
+
+
+def kind_of(error: BaseException) -> dict[str, Any]:
+    """Return an exception as type and compact stack, without its words: those of an author may quote anything.
+
+    Args:
+        error: what was raised.
+    """
+    return {"type": type(error).__qualname__, "stack": _stack(error)}
+
+
+def take_uncaught() -> None:
+    """Log what threads and finalizers raise and nobody takes, by its kind alone; Python would print its words."""
+    threading.excepthook = lambda failed: _uncaught("thread_failed", failed.exc_value)
+    sys.unraisablehook = lambda failed: _uncaught("finalizer_failed", failed.exc_value)
+
+
+def _uncaught(name: str, error: BaseException | None) -> None:
+    if error is not None and not isinstance(error, SystemExit):
+        event(logging.getLogger(__name__), name, level=logging.ERROR, raised=kind_of(error))
 
 
 def _stack(error: BaseException) -> list[str]:

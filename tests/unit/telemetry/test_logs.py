@@ -1,10 +1,14 @@
 """One JSON object a line, with ids and without secrets."""
 
+import asyncio
 import errno
+import gc
 import io
 import json
 import logging
 import logging.handlers
+import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +17,7 @@ import pytest
 
 from botstead.core.errors import ConfigurationError, HandlerFailed
 from botstead.core.secret import Secret
-from botstead.telemetry.logs import FILES, LARGEST_FILE, JsonLines, configure, described, event, masked, trace_id
+from botstead.telemetry.logs import FILES, LARGEST_FILE, JsonLines, configure, described, event, masked, take_uncaught, trace_id
 
 logger = logging.getLogger("botstead.test")
 TOKEN = "123456789:AAHk3v0dE5_fakefakefakefakefakefake"
@@ -198,3 +202,51 @@ def test_a_full_disk_leaves_the_stream_as_it_is(
 def test_a_folder_that_cannot_be_written_is_named(stream: io.StringIO, tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"log folder .* cannot be written: No such file"):
         configure("info", stream, role="worker", instance="worker-1", folder=tmp_path / "nowhere")
+
+
+SAID = "password of the CRM"
+
+
+def test_what_a_task_of_a_handler_raised_is_told_by_its_kind_alone(stream: io.StringIO) -> None:
+    """Nobody took it, so the library logs it, with its words in a message of several lines."""
+
+    async def fail() -> None:
+        raise ValueError(SAID)
+
+    async def forget() -> None:
+        asyncio.get_running_loop().create_task(fail())  # forgotten on purpose
+        await asyncio.sleep(0)
+
+    asyncio.run(forget())
+    gc.collect()
+    (line,) = lines(stream)
+    assert line["message"] == "Task exception was never retrieved"
+    assert line["exception"]["type"] == "ValueError"
+    assert line["exception"]["stack"][-1].endswith(" fail")
+    assert SAID not in stream.getvalue()
+
+
+class Careless:
+    def __del__(self) -> None:
+        raise ValueError(SAID)
+
+
+def test_what_a_thread_or_a_finalizer_raised_is_told_by_its_kind_alone(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(error: BaseException) -> None:
+        raise error
+
+    monkeypatch.setattr(threading, "excepthook", None)
+    monkeypatch.setattr(sys, "unraisablehook", None)
+    take_uncaught()
+    for error in (ValueError(SAID), SystemExit(SAID)):
+        thread = threading.Thread(target=fail, args=(error,))
+        thread.start()
+        thread.join()
+    Careless()
+    gc.collect()
+    thread_failed, finalizer_failed = lines(stream)
+    assert (thread_failed["event"], finalizer_failed["event"]) == ("thread_failed", "finalizer_failed")
+    assert {each["raised"]["type"] for each in (thread_failed, finalizer_failed)} == {"ValueError"}
+    assert SAID not in stream.getvalue() + "".join(capfd.readouterr())
