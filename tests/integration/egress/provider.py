@@ -13,7 +13,7 @@ from botstead.runtime.egress import EgressClient
 Talk = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
 
 LOOPS = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
-PATHS = {"lean": "POST", "general": "GET"}
+PATHS = {"lean": "POST", "lean, read": "GET", "general": "PUT"}
 both_paths = pytest.mark.parametrize("method", PATHS.values(), ids=PATHS.keys())
 
 

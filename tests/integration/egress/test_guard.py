@@ -169,7 +169,7 @@ def test_a_slow_resolver_is_within_the_deadline() -> None:
 
     async def main() -> None:
         client = EgressClient(allow=[], resolver=never)
-        for method in ("POST", "GET"):
+        for method in ("POST", "GET", "PUT"):
             with pytest.raises(EgressUnsent):
                 await client.call(Call(method=method, url="http://slow.example/", timeout=0.1))
         await client.close()

@@ -46,7 +46,7 @@ def test_pieces_are_given_as_they_come(method: str, loop: str) -> None:
             assert pieces == [b"one", b"two"]
             assert b"Bearer s3cret" in good.requests[0]
             read.release()
-            await client.call(good.call("GET"))
+            await client.call(good.call("PUT"))
             await client.close()
             assert good.connections == 1  # a body that was read to its end leaves its connection for the next call
 

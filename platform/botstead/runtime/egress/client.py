@@ -28,13 +28,14 @@ PLACES: Final = 256
 """Calls to one service at once. More than all sends of a worker, which has places for each channel: a service is a network here,
 so with fewer the slow calls of one bot would take them from every bot on that network."""
 _LEAN_LIMIT = 1_048_576
+_LEAN_METHODS = frozenset({"POST", "GET"})
 
 
 class EgressClient:
     """The one guarded way out (implements `core.ports.Egress`).
 
-    A POST whose answer is small, which is what a channel sends, goes over lean connections of our own; everything else through
-    httpx. The guarantees are the same, and held to the same tests.
+    A POST or GET whose answer is small, which is what channels send and most services are asked, goes over lean connections of
+    our own; everything else through httpx. The guarantees are the same, and held to the same tests.
     """
 
     def __init__(
@@ -77,7 +78,7 @@ class EgressClient:
             EgressBroken: the connection broke before the answer was complete, or the answer exceeds `call.limit`.
         """
         target = self._checked(call)
-        send = self._send_lean if call.method == "POST" and call.limit <= _LEAN_LIMIT else self._general.send
+        send = self._send_lean if call.method in _LEAN_METHODS and call.limit <= _LEAN_LIMIT else self._general.send
         progress: list[bool] = []
         try:
             async with asyncio.timeout(call.timeout), self._bulkhead.place(call.places or call.service or target.origin.host):
@@ -180,7 +181,8 @@ def _written_out(call: Call, target: Target, secrets: Mapping[str, Secret]) -> b
             f"{call.method} {filled_path(target.path, secrets)} HTTP/1.1\r\nhost: {target.authority}\r\n",
             "user-agent: botstead\r\naccept-encoding: identity\r\n",
             *(f"{name}: {value}\r\n" for name, value in filled_headers(call, secrets)),
-            f"content-length: {len(body)}\r\n\r\n",
+            f"content-length: {len(body)}\r\n" if body or call.method == "POST" else "",
+            "\r\n",
         )
     )
     return head.encode("ascii") + body

@@ -24,7 +24,7 @@ from botstead.runtime.egress import EgressClient, Resolver
 if TYPE_CHECKING:
     from botstead.processes.prove.stage import Stage
 
-PATHS = {"lean": "POST", "general": "GET"}
+PATHS = {"lean": "POST", "general": "PUT"}
 AT_ONCE = 80
 PLACES = 64
 LONGEST = 0.05
