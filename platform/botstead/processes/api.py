@@ -105,7 +105,7 @@ class Api:
             wake=foundation.wake,
             draining=self._draining,
         )
-        pay = PayDeps(cashier=payments.cashier, desk=payments.desk, accept=self.inbox.accept)
+        pay = PayDeps(cashier=payments.cashier, desk=payments.desk, accept=self.inbox.accept, find=foundation.directory.number)
         standings = objectives.standings(foundation.postgres)
         app = create_app(
             AppDeps(

@@ -5,7 +5,7 @@ Whatever changes a payment holds its row, and what the bot has to hear of it is 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -261,6 +261,16 @@ class Ledger:
         """
         async with self._postgres.connection() as connection:
             return tuple(map(_attempt, await connection.fetch(_SQL["unknown"], older, limit)))
+
+    async def had_account(self, bot: int, kinds: Sequence[str]) -> bool:
+        """Whether a bot has, or ever had, a payment account of one of these kinds.
+
+        Args:
+            bot: its number.
+            kinds: of providers that take real money.
+        """
+        async with self._postgres.connection() as connection:
+            return bool(await connection.fetchval(_SQL["had_account"], bot, list(kinds)))
 
     async def fulfil(self, *, limit: int) -> tuple[str, ...]:
         """Mark payments as fulfilled whose news the bot has dealt with; returns the provider of each."""

@@ -28,7 +28,7 @@ FORM = {"content-type": "application/x-www-form-urlencoded"}
 async def shop_and_api(dsn, *, real=True):
     """A shop that works, and the API in front of the same database."""
     async with opened(dsn, Till(), real=real) as shop:
-        pay = PayDeps(cashier=shop.cashier, desk=shop.desk, accept=shop.inbox.accept)
+        pay = PayDeps(cashier=shop.cashier, desk=shop.desk, accept=shop.inbox.accept, find=shop.directory.number)
         async with served(dsn, ledger=shop.ledger, public=pay_routes(pay)) as api:
             yield shop, api
 
@@ -152,6 +152,11 @@ def test_the_page_takes_nothing_once_there_is_a_real_account(postgres_dsn):
         answer = await api.stranger.post(f"/pay/{row.id}", content="choice=pay", headers=FORM)
         assert answer.status_code == 409
         assert (await shop.desk.clicked(row.id))[0] is None
+        ((real,),) = await shop.fetch("SELECT public_id FROM channel WHERE kind = 'stripe'")
+        await shop.registry.delete_channel(real)
+        await shop.directory.refresh()
+        await _order(shop, "cup")
+        assert shop.network.texts("anna")[-1].startswith("Sorry"), "whoever took real money never falls back to a test"
 
     with_api(postgres_dsn, story, real=False)
 
@@ -176,7 +181,8 @@ def test_what_bots_write_is_text_on_the_page():
     row = SimpleNamespace(
         id="pay_1", provider="testpay", amount=100, currency="EUR", title='<script>"x"</script>', bot_name="a", state=S.PENDING
     )
-    html = page(Shown(row=row, stands="pending", takes=True)).decode()
+    html = page(Shown(row=row, stands="pending", takes=True, back='/chat/a"b')).decode()
+    assert 'href="/chat/a&quot;b"' in html
     assert "<script" not in html
     assert "&lt;script&gt;" in html
     assert b"button" in asset("pay.css")

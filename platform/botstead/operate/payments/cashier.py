@@ -103,12 +103,20 @@ class Cashier:
         if found:
             kinds = " or ".join(sorted({account.kind for account in found}))
             raise PaymentRefused(f"The bot has {len(found)} payment accounts. Name one by `provider`: {kinds}.")
-        if real or wanted not in ("", DOUBLE) or DOUBLE not in self.providers:
+        if wanted not in ("", DOUBLE) or not await self.tests(bot.bot):
             word = wanted or "payment"
             raise PaymentRefused(
                 f"The bot has no {word} account. Add one: `botstead channels add {bot.bot_name} {wanted or 'stripe'}`."
             )
         return await self._double(bot.bot_name)
+
+    async def tests(self, bot: int) -> bool:
+        """Whether the double is for a bot: never once it had a real account, even one that was removed since.
+
+        Args:
+            bot: its number.
+        """
+        return DOUBLE in self.providers and not await self.ledger.had_account(bot, sorted(self.providers.keys() - {DOUBLE}))
 
     def real_accounts(self, bot: int) -> list[Account]:
         """Return a bot's payment accounts, the double's apart.

@@ -115,6 +115,10 @@ SELECT a.* FROM payment_attempt a
 WHERE a.state IN ('pending', 'unknown') AND a.kind = 'refund' AND coalesce(a.ended_at, a.at) <= clock_timestamp() - make_interval(secs => $1)
 ORDER BY a.at LIMIT $2;
 
+-- name: had_account
+-- Whether a bot has, or ever had, a payment account of one of these kinds. $1 bot, $2 kinds
+SELECT EXISTS (SELECT FROM channel WHERE bot = $1 AND kind = ANY ($2::text[])) AS had;
+
 -- name: fulfil
 -- The bot has done its part where the news has left the inbox and is no dead letter.
 UPDATE payment SET state = 'fulfilled', fulfilled_at = clock_timestamp()

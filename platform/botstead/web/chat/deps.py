@@ -44,7 +44,8 @@ class ChatDeps:
         find_account: the web chat of a bot by the bot's name, or None.
         accept_one: keeps one event durably and returns its message id, 0 when it was kept before. Raises `Unavailable`.
         postgres: where history is read from.
-        wake: hints between processes, topic `chat`: a conversation's key, or `typing:` and the key.
+        wake: hints between processes, topic `chat`: a conversation's key, or `typing:` and the key; topic `draft`: see
+            pipeline/drafts.py.
         draining: set once this process goes away; every stream then ends, to be opened at another one.
         welcome: what the page says before anything was said.
     """

@@ -10,14 +10,16 @@ import asyncio
 import logging
 import random
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import contextmanager
 
 import msgspec
 
-from botstead.channels.webchat.render import OUT, Frame, render, system
+from botstead.channels.webchat.render import OUT, Frame, draft, render, system
 from botstead.core.errors import TooMany, Unavailable
+from botstead.pipeline import drafts
+from botstead.pipeline.drafts import Drafted
 from botstead.runtime.tasks import Tasks
 from botstead.store import chat
 from botstead.telemetry.logs import event
@@ -33,6 +35,8 @@ PAGE = 100
 POLL_SECONDS = 1.0
 PING_SECONDS = 15.0
 """Silence after which a comment is sent, so that nothing in between takes the connection for dead."""
+ANSWERED = 64
+"""Messages of a conversation that are remembered as answered."""
 STREAMS_OF_VISITOR = 5
 STREAMS = 1_000
 PREAMBLE = b"retry: 1000\n\n"
@@ -69,7 +73,10 @@ class Stream:
         self._new = cursor is None
         self._catching_up = True  # what the bot was writing back then is no news
         self._typing = False
+        self._draft: Drafted | None = None
+        self._done: deque[int] = deque(maxlen=ANSWERED)  # what was answered: a draft of it comes too late
         self._answered = False  # whether the last page brought what the typing was about
+        self._unread = False  # whether there may be rows to read
         self._news = asyncio.Event()
         self.conversation = conversation
 
@@ -80,6 +87,20 @@ class Stream:
             typing: no message yet, but the bot is writing.
         """
         self._typing = self._typing or typing
+        self._read_soon()
+
+    def grow(self, drafted: Drafted) -> None:
+        """Show what the bot is writing, unless that was answered already.
+
+        Args:
+            drafted: the newest hint of it.
+        """
+        if drafted.message not in self._done and not self._catching_up:
+            self._draft = drafted
+            self._news.set()
+
+    def _read_soon(self) -> None:
+        self._unread = True
         self._news.set()
 
     def standing(self) -> tuple[int, int]:
@@ -95,7 +116,7 @@ class Stream:
             began: monotonic seconds when the count began.
         """
         if found > standing[1]:
-            self._news.set()
+            self._read_soon()
         elif standing == self.standing():
             self._cursor.settle(began=began)
 
@@ -131,12 +152,16 @@ class Stream:
     async def _next(self) -> bytes:
         self._news.clear()
         typing, self._typing = self._typing, False
+        unread, self._unread = self._unread, False
+        drafted, self._draft = self._draft, None
         try:
-            page = await self._look()
+            page = await self._look() if unread else b""
         except Unavailable:
             return b""  # the poll finds these rows again once the database is back
         if typing and not self._answered:
             page += encode(system("typing", at=time.time()))
+        if drafted is not None and drafted.message not in self._done:
+            page += encode(draft(drafted.text, at=time.time()))
         return page
 
     async def _look(self) -> bytes:
@@ -147,6 +172,7 @@ class Stream:
             rows = await chat.read_above(connection, self.conversation, floor=cursor.floor, read=cursor.sent, most=PAGE)
         seen, full = clock(), len(rows) == PAGE
         self._answered = any(row.direction == OUT for row in rows)
+        self._done.extend(row.reply_to for row in rows if row.direction == OUT and row.reply_to is not None)
         chunks = []
         for row in rows:
             cursor.add(row.id, now=seen)
@@ -155,7 +181,7 @@ class Stream:
                 chunks.append(encode(frame, cursor.encode()))
         cursor.settle(began=began, up_to=rows[-1].id if full else None)
         if full:
-            self._news.set()
+            self._read_soon()
         elif self._catching_up:
             self._catching_up = False
             chunks.append(encode(system("ready", at=time.time()), cursor.encode()))
@@ -176,7 +202,7 @@ class Streams:
         self._visitors: Counter[str] = Counter()
         self._tasks = Tasks(on_failure=_poll_failed)
         self._poll: asyncio.Task[object] | None = None
-        self._unsubscribe: Callable[[], None] | None = None
+        self._unsubscribe: Callable[[], object] | None = None
         self._away_since: float | None = None
 
     @contextmanager
@@ -208,7 +234,8 @@ class Streams:
         self._open.setdefault(stream.conversation, set()).add(stream)
         self._visitors[stream.conversation] += 1
         if self._unsubscribe is None:
-            self._unsubscribe = self._deps.wake.subscribe(TOPIC, self._hinted)
+            ends = [self._deps.wake.subscribe(TOPIC, self._hinted), self._deps.wake.subscribe(drafts.TOPIC, self._drafted)]
+            self._unsubscribe = lambda: [end() for end in ends]
         if self._poll is None or self._poll.done():
             self._poll = self._tasks.start("chat_poll", self._keep_polling())
 
@@ -227,6 +254,12 @@ class Streams:
         conversation = message.removeprefix(TYPING)
         for stream in self._open.get(conversation, ()):
             stream.hint(typing=message != conversation)
+
+    def _drafted(self, message: str) -> None:
+        hint = drafts.read(message)
+        if hint is not None:
+            for stream in self._open.get(hint.conversation, ()):
+                stream.grow(hint)
 
     async def _keep_polling(self) -> None:
         """Look once a second. Survives an outage; emits chat_poll_away and chat_poll_back."""

@@ -21,10 +21,10 @@ SENTENCES: Final = MappingProxyType(
         "opened": ("Waiting", "The payment is being prepared. Look again in a moment."),
         "pending": ("Waiting", "Not paid yet. If you have just paid, this may take a moment."),
         "approved": ("Almost done", "You have agreed; the payment is being taken."),
-        "paid": ("Paid", "Thank you. You can close this page and go back to the chat."),
-        "fulfilled": ("Paid", "Thank you. You can close this page and go back to the chat."),
-        "failed": ("Not paid", "Nothing was charged. Go back to the chat to try again."),
-        "expired": ("Expired", "Nobody paid in time. Go back to the chat to ask for a new link."),
+        "paid": ("Paid", "Thank you. You can close this page and go on in the chat."),
+        "fulfilled": ("Paid", "Thank you. You can close this page and go on in the chat."),
+        "failed": ("Not paid", "Nothing was charged. To try again, ask for it in the chat once more."),
+        "expired": ("Expired", "Nobody paid in time. Ask for a new link in the chat."),
         "refunded": ("Refunded", "The money went back."),
     }
 )
@@ -44,11 +44,13 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
         row: the payment.
         stands: how it stands, as the person should see it.
         takes: whether test payments are taken for its bot.
+        back: address of the chat, or "" where that is no page of ours.
     """
 
     row: PaymentRow
     stands: str
     takes: bool
+    back: str = ""
 
 
 def page(shown: Shown) -> bytes:
@@ -71,6 +73,7 @@ def page(shown: Shown) -> bytes:
         "total": escape(total),
         "test": TEST if test else "",
         "body": body,
+        "back": f'<p class="back"><a href="{escape(shown.back)}">Back to the chat</a></p>' if shown.back else "",
         "id": escape(row.id),
         "assets": f"/chat/assets/{version()}",
     }

@@ -26,6 +26,7 @@ from botstead.web.pay.page import Shown, page
 BODY_LIMIT: Final = 1_024
 CHOICES: Final = ("pay", "decline")
 OPEN: Final = ("opened", "pending")
+WEBCHAT: Final = "webchat"
 
 AnyRequest = Request[Any, Any, Any]
 
@@ -38,10 +39,12 @@ class PayDeps:
         cashier: payments and their accounts.
         desk: the double's books.
         accept: the door to the inbox.
+        find: a channel by its number.
     """
 
     cashier: Cashier
     desk: TestDesk
+    find: Callable[[int], Awaitable[Account | None]]
     accept: Callable[[Account, tuple[Event, ...]], Awaitable[int]]
 
 
@@ -70,7 +73,7 @@ class _PayPage:
     async def show(self, payment: FromPath[str]) -> Response[bytes]:
         """Show the page of a payment: two buttons while a test payment is open, else how it stands."""
         row = await self._deps.cashier.ledger.get(known(payment))
-        shown = Shown(row=row, stands=await self._stands(row), takes=self._takes(row))
+        shown = Shown(row=row, stands=await self._stands(row), takes=await self._takes(row), back=await self._back(row))
         headers = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
         return Response(page(shown), media_type="text/html; charset=utf-8", headers=headers)
 
@@ -82,7 +85,7 @@ class _PayPage:
         row = await self._deps.cashier.ledger.get(known(payment))
         if row.provider != DOUBLE:
             raise NotFound("This is no test payment. Pay at the provider's page.")
-        if not self._takes(row):
+        if not await self._takes(row):
             raise Conflict("This shop takes real payments now. Ask it for a new link.")
         account = await self._deps.cashier.account(row.account)
         if account is None:
@@ -95,9 +98,14 @@ class _PayPage:
             await self._deps.accept(account, (event_of(Clicked(row.id, first, row.amount, row.currency)),))
         return Response(b"", status_code=303, headers={"Location": f"/pay/{row.id}", "Cache-Control": "no-store"})
 
-    def _takes(self, row: PaymentRow) -> bool:
-        """Whether test payments are for this bot: never once it has a real account."""
-        return not self._deps.cashier.real_accounts(row.bot)
+    async def _takes(self, row: PaymentRow) -> bool:
+        """Whether test payments are for this bot: never once it had a real account."""
+        return await self._deps.cashier.tests(row.bot)
+
+    async def _back(self, row: PaymentRow) -> str:
+        """Return the address of the chat, where it is a page of ours."""
+        chat = await self._deps.find(row.channel)
+        return f"/chat/{chat.bot_name}" if chat is not None and chat.kind == WEBCHAT else ""
 
     async def _stands(self, row: PaymentRow) -> str:
         """Return how it stands; of a test payment the choice is known before it has gone its way."""

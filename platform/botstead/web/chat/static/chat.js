@@ -56,6 +56,11 @@ function stopTyping() {
   typing.hidden = true;
 }
 
+function endDraft() {
+  clearTimeout(timers.draft);
+  keepingPlace(() => view.endDraft());
+}
+
 function count(data) {
   if (!live || data.direction !== "out") return;
   if (!pinned) newer.hidden = false;
@@ -65,8 +70,14 @@ function count(data) {
 const handlers = {
   message(data) {
     if (data.direction === "out") stopTyping();
+    if (data.direction === "out") clearTimeout(timers.draft);
     keepingPlace(() => view.show(data));
     count(data);
+  },
+  draft(data) {
+    stopTyping();
+    keepingPlace(() => view.draft(data.text));
+    later("draft", 30_000, endDraft);
   },
   edit(data) {
     stopTyping();
@@ -106,6 +117,7 @@ function connected(yes) {
     show();
     outbox.wake();
   } else if (state.className !== "state away") {
+    endDraft(); // what was written meanwhile comes whole
     later("state", 1_500, show); // a restart takes less; no need to worry anybody
   }
 }

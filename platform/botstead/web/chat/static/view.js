@@ -18,7 +18,7 @@ function dayOf(seconds) {
 }
 
 export class View {
-  #log; #title; #press; #byId = new Map(); #byKey = new Map();
+  #log; #title; #press; #draft; #byId = new Map(); #byKey = new Map();
   arriving = ""; // the class of what is new, once history is there
 
   /** `press(button, message)` is called for a pressed button. */
@@ -32,12 +32,35 @@ export class View {
     return !this.#log.firstElementChild;
   }
 
+  /** Show what the bot is writing, until its message takes that place. Not read aloud: it changes too often. */
+  draft(text) {
+    if (!this.#draft) {
+      this.#draft = element("div", { className: `message out draft ${this.arriving}` });
+      this.#draft.ariaHidden = "true";
+    }
+    this.#draft.data = { id: null, direction: "out", text, at: Date.now() / 1_000 };
+    this.#draft.replaceChildren(
+      element("div", { className: "bubble" }, ...markdown(text)),
+      element("div", { className: "meta" }, "Writing…"),
+    );
+    this.#place(this.#draft);
+  }
+
+  /** Forget it; says whether there was one. */
+  endDraft() {
+    if (!this.#draft) return false;
+    this.#forget(this.#draft);
+    this.#draft = undefined;
+    return true;
+  }
+
   /** Show a message, or what became of one that is shown already. */
   show(data) {
+    const written = data.direction === "out" && this.endDraft();
     let node = this.#byId.get(data.id) ?? this.#byKey.get(data.key);
     if (node?.data.id && !data.id) return; // accepted before, though the page did not hear of it
     if (!node) {
-      node = element("div", { className: `message ${data.direction} ${this.arriving}` });
+      node = element("div", { className: `message ${data.direction} ${written ? "" : this.arriving}` });
       if (data.key) this.#byKey.set(data.key, node);
     }
     node.data = data;
