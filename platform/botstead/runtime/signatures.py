@@ -11,12 +11,16 @@ from __future__ import annotations
 import binascii
 import hmac
 import re
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from typing import Final, Literal
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from botstead.core.errors import Invalid, Rejected
 from botstead.core.secret import Secret
@@ -205,6 +209,43 @@ def discord_verify(*, body: bytes, timestamp: bytes | None, signature: bytes | N
     given = _unhex(_present(signature))
     keys = [key for key in (_loaded(_unhex(key.lower().encode("utf-8", "replace"))) for key in public_keys) if key]
     _require([_ed25519(key, given, content) for key in keys])
+
+
+def paypal_message(*, body: bytes, transmission_id: bytes, timestamp: bytes, webhook_id: bytes) -> bytes:
+    """Return what PayPal signs: the ids, the time, and the CRC-32 of the body in decimal digits.
+
+    Args:
+        body: the raw request body.
+        transmission_id: header `PAYPAL-TRANSMISSION-ID`.
+        timestamp: header `PAYPAL-TRANSMISSION-TIME`.
+        webhook_id: PayPal's id of the webhook, which is not in the request: whoever signs for another webhook signs another text.
+
+    Source: https://developer.paypal.com/api/rest/webhooks/rest/#link-selfverificationmethod
+    """
+    return b"%b|%b|%b|%d" % (transmission_id, timestamp, webhook_id, zlib.crc32(body))
+
+
+def paypal_verify(*, message: bytes, signature: bytes | None, key: RSAPublicKey) -> None:
+    """Check a delivery from PayPal: base64 of an RSA signature (PKCS #1 v1.5, SHA-256).
+
+    Args:
+        message: from `paypal_message`; its time is for the caller to judge, since PayPal repeats deliveries for days.
+        signature: header `PAYPAL-TRANSMISSION-SIG`.
+        key: of the certificate at `PAYPAL-CERT-URL`, which the caller has reason to trust.
+
+    Raises:
+        Rejected: it was not signed with this key.
+
+    Source: https://developer.paypal.com/api/rest/webhooks/rest/#link-selfverificationmethod
+    """
+    given = _present(signature)
+    decoded = _base64(given)
+    if b64encode(decoded) != given:  # one signature has one form
+        raise Rejected(reason="malformed")
+    try:
+        key.verify(decoded, message, PKCS1v15(), SHA256())
+    except InvalidSignature as error:
+        raise Rejected(reason="signature") from error
 
 
 def hex_hmac_verify(

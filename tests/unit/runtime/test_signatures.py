@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.hashes import SHA256
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
@@ -22,12 +24,15 @@ from botstead.runtime.signatures import (
     discord_verify,
     hex_hmac_verify,
     meta_verify,
+    paypal_message,
+    paypal_verify,
     shared_token_verify,
     slack_verify,
     standard_webhooks_sign,
     standard_webhooks_verify,
     stripe_verify,
 )
+from tests.doubles import paypal_signing
 
 VECTORS = Path(__file__).parents[3] / "../shared/vectors/signatures.json"
 NOW = 1_700_000_000.0
@@ -128,6 +133,22 @@ def run_ed25519(vector: dict[str, Any]) -> None:
     )
 
 
+def run_paypal(vector: dict[str, Any]) -> None:
+    """The certificate of the published vector is gone, so what it signed is compared, and a key of ours signs it."""
+    message = paypal_message(
+        body=body_of(vector),
+        transmission_id=header(vector, "PAYPAL-TRANSMISSION-ID") or b"",
+        timestamp=header(vector, "PAYPAL-TRANSMISSION-TIME") or b"",
+        webhook_id=vector["webhook_id"].encode(),
+    )
+    assert message.decode() == vector["expect_message"]
+    signature = base64.b64encode(paypal_signing.key(0).sign(message, PKCS1v15(), SHA256()))
+    paypal_verify(message=message, signature=signature, key=paypal_signing.key(0).public_key())
+    for wrong in (signature, header(vector, "PAYPAL-TRANSMISSION-SIG")):
+        with pytest.raises(Rejected):
+            paypal_verify(message=message, signature=wrong, key=paypal_signing.key(1).public_key())
+
+
 SCHEMES: dict[str, Callable[[dict[str, Any]], None]] = {
     "slack-v0": run_slack,
     "standard-webhooks": run_standard,
@@ -137,12 +158,12 @@ SCHEMES: dict[str, Callable[[dict[str, Any]], None]] = {
     "meta-hub-sha256": run_meta,
     "discord-ed25519": run_discord,
     "ed25519": run_ed25519,
+    "paypal-rsa-crc32": run_paypal,
 }
 NOT_SPOKEN = {
     "twilio-sha1-form": "there is no Twilio channel",
     "twilio-sha1-json": "there is no Twilio channel",
     "telegram-webapp-initdata": "Telegram mini apps are not served",
-    "paypal-rsa-crc32": "there is no PayPal integration",
 }
 
 
@@ -217,6 +238,12 @@ def digest(key: str, content: bytes) -> bytes:
     return hmac.new(key.encode(), content, hashlib.sha256).hexdigest().encode()
 
 
+def paypal_signed(body: bytes, key: int) -> Headers:
+    headers = {"id": b"a-b-c", "timestamp": b"2023-11-14T22:13:20Z"}
+    made = paypal_signing.key(key).sign(paypal_text(body, headers), PKCS1v15(), SHA256())
+    return headers | {"signature": base64.b64encode(made)}
+
+
 def genuine(name: str, body: bytes, secret: str | None = None, at: float = NOW) -> Headers:
     """What the provider itself would send."""
     stamp = b"%d" % at
@@ -226,12 +253,26 @@ def genuine(name: str, body: bytes, secret: str | None = None, at: float = NOW) 
         return {"timestamp": stamp, "signature": b"v0=" + digest(secret or "slack", b"v0:%b:%b" % (stamp, body))}
     if name == "stripe":
         return {"signature": b"t=%b,v1=%b" % (stamp, digest(secret or "stripe", b"%b.%b" % (stamp, body)))}
-    if name == "meta":
-        return {"signature": b"sha256=" + digest(secret or "meta", body)}
-    if name == "token":
-        return {"signature": (secret or "the-telegram-token").encode()}
+    if name in ("meta", "token"):
+        return {
+            "signature": b"sha256=" + digest(secret or "meta", body)
+            if name == "meta"
+            else (secret or "the-telegram-token").encode()
+        }
+    if name == "paypal":
+        return paypal_signed(body, 0 if secret is None else 1)
     key = PRIVATE if secret is None else Ed25519PrivateKey.from_private_bytes(hashlib.sha256(secret.encode()).digest())
     return {"timestamp": stamp, "signature": key.sign(stamp + body).hex().encode()}
+
+
+def paypal(body: bytes, headers: Headers) -> None:
+    paypal_verify(message=paypal_text(body, headers), signature=headers.get("signature"), key=paypal_signing.key(0).public_key())
+
+
+def paypal_text(body: bytes, headers: Headers) -> bytes:
+    return paypal_message(
+        body=body, transmission_id=headers.get("id", b""), timestamp=headers.get("timestamp", b""), webhook_id=b"WH1"
+    )
 
 
 VERIFIERS: dict[str, Callable[[bytes, Headers], None]] = {
@@ -241,6 +282,7 @@ VERIFIERS: dict[str, Callable[[bytes, Headers], None]] = {
     "meta": meta,
     "token": token,
     "discord": discord,
+    "paypal": paypal,
 }
 WRONG_SECRETS = {"standard": "whsec_" + base64.b64encode(bytes(32)).decode()}
 
