@@ -145,7 +145,8 @@ class On:
         It runs in the buyer's conversation, once for each state, after the provider has said it; never because of a message.
 
         Args:
-            state: `paid`, `failed`, `expired` or `refunded`; without it, each of these.
+            state: `paid`, `failed`, `expired`, or `refunded` when all or a part went back (`payment.refunded` says how much);
+                without it, each of these.
             reference: the payment's reference, or a pattern such as `order:<number>`; without it, any.
         """
 

@@ -114,7 +114,8 @@ class Router:
         return event.text.lstrip().startswith("/") and isinstance(self._command(event), Found | Help)
 
     def _payment(self, payment: Payment) -> Found | None:
-        candidates = [wired for wired in self._others.get("payment", ()) if wired.route.state in {"", payment.state}]
+        said = "refunded" if payment.refunded else payment.state
+        candidates = [wired for wired in self._others.get("payment", ()) if wired.route.state in {"", said}]
         return _first(candidates, payment.reference)
 
     def _message(self, event: Event) -> Decision:

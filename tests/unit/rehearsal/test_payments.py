@@ -9,6 +9,7 @@ import pytest
 from botstead import Bot, Chat, Conversation, Payment, Refund, chat_with
 from botstead.core.errors import HandlerFailed
 from botstead.core.money import PaymentState
+from botstead.operate.payments.paying import TEST
 
 bot = Bot("till")
 
@@ -44,7 +45,7 @@ def story(tell, of: Bot = bot) -> None:
 def test_a_payment_from_the_page_to_the_refund():
     async def tell(chat):
         reply = await chat.send("buy")
-        assert (reply.text, reply.buttons) == ("A mug: 12.50 EUR", ["Pay 12.50 EUR"])
+        assert (reply.text, reply.buttons) == (f"A mug: 12.50 EUR\n\n{TEST}", ["Pay 12.50 EUR"])
         assert reply.actions[0].buttons[0][0].url == chat.payments.newest().url
         assert (await chat.payments.pay()).text == "paid A mug 12.50 EUR 0"
         assert [str(payment.state) for payment in chat.payments.all] == ["fulfilled"]

@@ -25,13 +25,15 @@ from botstead.core.errors import (
 from botstead.core.messages import Button, Delivery, Health, Outcome, Parsed, Pay, Reason, Receipt, Refund, Send
 from botstead.core.money import Money, PaymentState
 from botstead.core.ports import Account, ChannelKind, Egress, Order, PaymentProvider, Prepared, Sending, Standing
-from botstead.operate.payments.cashier import Cashier, books
+from botstead.operate.payments.cashier import DOUBLE, Cashier, books
 from botstead.operate.payments.state import refundable
 from botstead.operate.payments.trying import Ask, attempt
 from botstead.store.payment_records import Attempt, NewOrder, PaymentRow
 
 SORRY = "Sorry, this payment cannot be made right now. Nothing was charged."
 """What a person reads when the provider refuses."""
+TEST = "This is a test payment: no money moves."
+"""Stands under what leads to the double's page."""
 DISABLED_WAIT = 30.0
 """Seconds after which an order for a disabled account is tried again."""
 
@@ -93,7 +95,7 @@ class Paying:
             receipt = await self._show(shown, sending, account, egress)
             refused = Receipt(outcome=Outcome.FAILED, reason=Reason.INVALID, detail=error.message)
             return refused if receipt.outcome is Outcome.SENT else receipt
-        return await self._show(message(pay, row.url), sending, account, egress)
+        return await self._show(message(pay, row.url, test=row.provider == DOUBLE), sending, account, egress)
 
     async def _opened(self, pay: Pay, asking: int, account: Account) -> PaymentRow:
         row = await self._cashier.ledger.of_message(asking)
@@ -168,16 +170,18 @@ class Paying:
             return row, await begin("refund", key, amount), before
 
 
-def message(pay: Pay, url: str) -> Send:
+def message(pay: Pay, url: str, *, test: bool = False) -> Send:
     """Write what the person reads: text, and a button that leads to the provider's page. Pure.
 
     Args:
         pay: what is asked for.
         url: of the page.
+        test: whether no money moves there, which the person has to know.
     """
     amount = Money(pay.amount, pay.currency)
     button = Button(label=pay.label or f"Pay {amount}", url=url)
     text = pay.text or f"{pay.title}: {amount}"
+    text = f"{text}\n\n{TEST}" if test else text
     return Send(text=text, buttons=((button,),), plain=not pay.text)
 
 

@@ -10,7 +10,7 @@ import msgspec
 
 from botstead.bots.testing import KitClock
 from botstead.core.declared import LlmDeclared
-from botstead.core.ports import LlmUsage, Reserved
+from botstead.core.metering import LlmUsage, Reserved
 from botstead.integrations.llm.assembly import Assembly
 from botstead.integrations.llm.errors import LlmInterrupted, LlmUnavailable
 from botstead.integrations.llm.models import Question
@@ -85,7 +85,7 @@ class LlmDouble(Double, Server):
 
 
 class KitMeter:
-    """Lets a day bring anything, and adds up. Implements `core.ports.Meter`."""
+    """Lets a day bring anything, and adds up. Implements `core.metering.Meter`."""
 
     def __init__(self) -> None:
         """Start a day."""

@@ -13,6 +13,7 @@ from botstead.core.errors import PaymentRefused
 from botstead.core.messages import Event, Kind, Outcome, Pay, Reason, Receipt, Refund, Send
 from botstead.core.money import Money, Payment, PaymentState, money
 from botstead.core.ports import Standing
+from botstead.operate.payments.cashier import DOUBLE
 from botstead.operate.payments.paying import SORRY, later, message
 from botstead.operate.payments.state import Books, advance, move, refundable
 from botstead.processes.rehearsal.double import Double
@@ -64,7 +65,7 @@ class Till(Double):
         self._refusal: str | None = None
         self.news: deque[Event] = deque()
         """What the bot has not heard of yet."""
-        self.provider = "testpay"
+        self.provider = DOUBLE
         """The kind of payment account that the next payments are asked for with: testpay, stripe or paypal."""
 
     @property
@@ -155,7 +156,7 @@ class Till(Double):
         if self._refusal is not None:
             self._note(row, Standing(state=PaymentState.FAILED, detail=self._refusal))
             return Send(text=SORRY, plain=True)
-        return message(pay, row.url)
+        return message(pay, row.url, test=self.provider == DOUBLE)
 
     def give_back(self, refund: Refund) -> Refund | Receipt:
         """Give money back, or return why that cannot be done.
