@@ -7,6 +7,7 @@ from typing import Protocol
 
 from botstead.channels import registry
 from botstead.core.ports import Account, ChannelKind, Handler, PaymentProvider
+from botstead.integrations.paypal import PayPal
 from botstead.integrations.stripe.client import Stripe
 from botstead.integrations.testpay.client import TestPay
 from botstead.operate.payments.cashier import DOUBLE, Cashier, Waits
@@ -81,5 +82,5 @@ def base_of(foundation: Foundation) -> str:
 def _providers(foundation: Foundation, desk: TestDesk, base: str) -> Mapping[str, Provider]:
     buckets = foundation.buckets
     outside = Outside(foundation.egress, foundation.cache, reserve=None if buckets is None else buckets.reserve)
-    real: tuple[Provider, ...] = (Stripe(outside),)
+    real: tuple[Provider, ...] = (Stripe(outside), PayPal(outside))
     return {provider.kind: provider for provider in (*real, TestPay(desk, base=base))}
