@@ -23,6 +23,7 @@ from botstead.integrations.rest.service import RestService
 from botstead.runtime.egress import EgressClient
 from botstead.runtime.outside import Outside
 from botstead.store.valkey import MemoryCache
+from botstead.telemetry.catalog import INTEGRATION_REQUESTS
 from tests.doubles.rest_service import TOKEN_PATH, Asked, RestDouble, rest_service
 
 SECRET = "canary-secret+/=1"
@@ -365,17 +366,27 @@ def test_old_news_is_told_while_a_new_answer_is_fetched_or_the_service_is_away()
 
 
 @pytest.mark.parametrize(
-    "answer", [(404, b"{}", {}), (500, b"{}", {}), (200, b"{}", {"cache_control": "no-store"}), (200, b"x" * 200_000, {})]
+    "answer",
+    [
+        (404, b"{}", {}),
+        (429, b"{}", {}),
+        (500, b"{}", {}),
+        (200, b"{}", {"cache_control": "no-store"}),
+        (200, b"x" * 200_000, {}),
+    ],
 )
 def test_what_is_no_answer_to_keep_is_asked_for_again(answer):
     async def story(setting):
         status, body, headers = answer
         desk = setting.desk(cache=60.0, tries=1)
+        outcome = {429: "limited", 500: "error"}.get(status, "ok")
+        before = INTEGRATION_REQUESTS.at("rest-crm", outcome).value
         for _ in range(2):
             setting.double.answer(status, body, **headers)
             found = await desk(incoming()).get("orders")
             assert (found.status, found.body) == (status, body)
         assert len(setting.double.asked) == 2
+        assert INTEGRATION_REQUESTS.at("rest-crm", outcome).value == before + 2, "404 is no fault of the service"
 
     told(story)
 
@@ -389,6 +400,16 @@ def test_many_who_ask_the_same_share_one_request():
         setting.double.gate.set()
         assert {(await one).body for one in many} == {b'{"number": 1}'}
         assert len(setting.double.asked) == 1
+
+    told(story)
+
+
+def test_many_who_ask_for_what_is_not_there_are_all_told():
+    async def story(setting):
+        setting.double.decide = lambda _asked: web.Response(status=404)
+        desk = setting.desk(cache=60.0)
+        answers = await asyncio.gather(*(desk(incoming()).get("orders") for _ in range(5)))
+        assert {answer.status for answer in answers} == {404}
 
     told(story)
 

@@ -122,7 +122,7 @@ class Rest:
         Args:
             path: see the class.
             params: as for `get`.
-            method: upper case.
+            method: GET, POST, …
             data: as for `post`.
             seconds: as for `get`.
 
@@ -130,10 +130,10 @@ class Rest:
             RestAnswered: the status is not 2xx, or the body no JSON.
             EgressError: as for `get`.
         """
-        if method == "GET":
+        if method.upper() == "GET":
             response = await self.get(path, params, seconds=seconds)
         else:
-            response = await self._send(self._call(method, path, params, data, None), seconds)
+            response = await self._send(self._call(method.upper(), path, params, data, None), seconds)
         name = self._service.declared.name
         if not 200 <= response.status < 300:
             raise RestAnswered(f"{name} answered {response.status}.", answered=response.status)

@@ -11,7 +11,7 @@ import msgspec
 
 from botstead.core.clock import Clock, SystemClock
 from botstead.core.declared import Auth, RestDeclared, needed
-from botstead.core.errors import BotsteadError
+from botstead.core.errors import BotsteadError, EgressResting
 from botstead.core.messages import Call, Response
 from botstead.core.ports import BotSecrets
 from botstead.core.secret import Secret
@@ -27,15 +27,16 @@ _LARGEST: Final = 180_000
 """Bytes of a body that is kept."""
 _UNAUTHORIZED: Final = 401
 _NOT_MODIFIED: Final = 304
+_TOO_MANY: Final = 429
 
 
-class _Other(BotsteadError):
-    """An answer that is not kept, on its way around the cache."""
+class _Failed(BotsteadError):
+    """An answer that says that the service failed, on its way around the cache."""
 
     expected = True
 
     def __init__(self, response: Response) -> None:
-        super().__init__("The answer is not one to keep.")
+        super().__init__("The service failed.")
         self.response = response
 
 
@@ -97,22 +98,26 @@ class RestService:
             EgressError: no answer came, and nothing is kept.
         """
         declared, key = self.declared, f"{bot} {call.url}"
-        service = self._service(bot)
+        over, service = time.monotonic() + seconds, self._service(bot)
         keeping = Keeping(fresh=declared.cache, meanwhile=declared.stale)
-
-        async def fetch() -> Held:
-            return await self._fetched(bot, call, key)
-
+        unkept: list[Response] = []
         try:
-            found = await service.cached(key, fetch, kind=Held, keeping=keeping, private=True, seconds=seconds)
-        except _Other as other:
-            return other.response
-        if found.value is None:
-            raise AssertionError("a fetch never says that there is nothing")
-        return found.value.response()
+            found = await service.cached(
+                key, lambda: self._fetched(bot, call, key, unkept), kind=Held, keeping=keeping, private=True, seconds=seconds
+            )
+        except _Failed as failed:
+            return failed.response
+        if found.value is not None:
+            return found.value.response()
+        if unkept:
+            return unkept[0]
+        return await self.call(bot, call, seconds=over - time.monotonic(), repeatable=True)  # somebody else's question got it
 
-    async def _fetched(self, bot: str, call: Call, key: str) -> Held:
-        """Ask, with the name of the version that is known; what has not changed is not sent again (RFC 9110, 13.1.2)."""
+    async def _fetched(self, bot: str, call: Call, key: str, unkept: list[Response]) -> Held | None:
+        """Ask, with the name of the version that is known; what has not changed is not sent again (RFC 9110, 13.1.2).
+
+        Returns None for an answer that is not kept, such as 404, which is no fault of the service; it is in `unkept` then.
+        """
         name = f"rest:{self.declared.name}:{key}"
         held = _read(await self._outside.cache.get(name))
         headers = {**call.headers, **({"if-none-match": held.etag} if held is not None else {})}
@@ -120,10 +125,13 @@ class RestService:
         response = await self.call(bot, asked, seconds=self.declared.timeout, repeatable=True)
         if response.status == _NOT_MODIFIED and held is not None:
             return held
-        if response.status != 200 or "no-store" in response.headers.get("cache-control", "").lower():
-            raise _Other(response)
-        if len(response.body) > _LARGEST:
-            raise _Other(response)
+        if response.status >= 500:
+            raise _Failed(response)
+        if response.status == _TOO_MANY:
+            raise _Failed(response) from EgressResting()
+        if not _is_kept(response):
+            unkept.append(response)
+            return None
         fresh = Held(etag=response.headers.get("etag", ""), headers=response.headers, body=response.body)
         if fresh.etag:
             lasts = self.declared.cache + self.declared.stale + UNCHANGED_KEPT
@@ -156,6 +164,12 @@ class RestService:
                 raise RestInvalid(f"The header {name} says who asks; it is set by auth in [rest.{self.declared.name}].")
             if "{secret:" in value:
                 raise RestInvalid(f"The header {name} holds a placeholder. Name the secret in [rest.{self.declared.name}].")
+
+
+def _is_kept(response: Response) -> bool:
+    """Whether an answer may be told again."""
+    free = "no-store" not in response.headers.get("cache-control", "").lower()
+    return response.status == 200 and free and len(response.body) <= _LARGEST
 
 
 def _read(stored: bytes | None) -> Held | None:
