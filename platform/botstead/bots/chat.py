@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import AsyncIterator, Generator, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from botstead.bots.draft import QUEUED, Draft, Queued
+from botstead.bots.growing import joined
 from botstead.bots.memory import Memory, copied
 from botstead.bots.paying import Payments
 from botstead.bots.questions import Given
+from botstead.core.drafting import Growing
 from botstead.core.errors import HandlerFailed
 from botstead.core.messages import Action, Attachment, Button, Delete, Edit, Send, Typing
 
@@ -97,9 +99,17 @@ class Question:
 class Chat(Payments):
     """Speaks in the conversation that the handler runs in. What it says is sent when the handler has returned, in order."""
 
-    __slots__ = ("_answers", "_asked", "_can_ask", "_memory", "asking", "unanswered")
+    __slots__ = ("_answers", "_asked", "_can_ask", "_growing", "_memory", "_streamed", "asking", "unanswered")
 
-    def __init__(self, draft: Draft, memory: Memory, answers: Sequence[Given] = (), *, can_ask: str = "") -> None:
+    def __init__(
+        self,
+        draft: Draft,
+        memory: Memory,
+        answers: Sequence[Given] = (),
+        *,
+        can_ask: str = "",
+        growing: Growing | None = None,
+    ) -> None:
         """Build it; the runner does.
 
         Args:
@@ -107,8 +117,11 @@ class Chat(Payments):
             memory: the state, which follows the answers.
             answers: those that were given to earlier runs.
             can_ask: empty, or why this handler cannot ask.
+            growing: shows what is streamed while it grows; None where the channel cannot.
         """
         super().__init__(draft)
+        self._growing = growing
+        self._streamed = ""
         self._memory = memory
         self._answers = answers
         self._asked = 0
@@ -127,6 +140,36 @@ class Chat(Payments):
         """
         message = compose(text, buttons, plain=plain, reply_to=reply_to)
         return QUEUED if message is None else self._draft.add(message)
+
+    async def stream(self, pieces: AsyncIterator[str], buttons: Buttons = (), *, plain: bool = False) -> str:
+        """Say something that comes in pieces, such as `llm.stream(…)`: people see it grow where the channel can show that.
+
+        The whole text is sent when the handler has returned, as with `send`.
+
+        Args:
+            pieces: pieces of Markdown, or of literal text when `plain`.
+            buttons: see `send`.
+            plain: take the text literally.
+
+        Returns:
+            The whole text.
+        """
+        text = await self.grown(pieces)
+        self.send(text, buttons, plain=plain)
+        return text
+
+    async def grown(self, pieces: AsyncIterator[object]) -> str:
+        """Put the pieces of a text together, and show it while it grows, below what was streamed before it. Sends nothing.
+
+        Args:
+            pieces: see `stream`.
+
+        Raises:
+            HandlerFailed: a piece is no text.
+        """
+        text = await joined(pieces, self._growing, before=self._streamed)
+        self._streamed += f"{text}\n\n" if text else ""
+        return text
 
     def edit(self, target: str, text: str, buttons: Buttons = (), *, plain: bool = False) -> Queued:
         """Replace a message of the bot's own. In a button's handler `message.id` is the message with the button.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 
 from botstead.bots.bot import Bot, Route
 from botstead.bots.chat import compose
@@ -40,23 +40,6 @@ def _one(item: object) -> Iterable[Action]:
     if isinstance(item, _ACTIONS):
         return (item,)
     raise HandlerFailed(f"returned {type(item).__name__}; a handler returns {_TAKEN}")
-
-
-async def joined(pieces: AsyncIterator[object]) -> str:
-    """Put the pieces of one text together.
-
-    Args:
-        pieces: what an async iterator yields.
-
-    Raises:
-        HandlerFailed: a piece is no text.
-    """
-    parts: list[str] = []
-    async for piece in pieces:
-        if not isinstance(piece, str):
-            raise HandlerFailed(f"yielded {type(piece).__name__}; an async iterator yields pieces of text")
-        parts.append(piece)
-    return "".join(parts)
 
 
 def plain(text: str) -> Send:

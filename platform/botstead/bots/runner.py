@@ -25,6 +25,7 @@ from botstead.bots.memory import Memory
 from botstead.bots.paying import Payments
 from botstead.bots.questions import Given, Pending, Step, answer_text, without_raw
 from botstead.bots.router import Decision, Found, Help, Lost, Misfit, Router
+from botstead.core.drafting import Drafts
 from botstead.core.errors import BotBroken, Declined, HandlerFailed
 from botstead.core.messages import Action, AnswerButton, Event, Kind
 from botstead.core.ports import Effects, Egress, Incoming
@@ -67,6 +68,8 @@ class PythonBot:
         self.manifest = manifest or Manifest()
         self.name = self.manifest.name or bot.name
         self.limits = self.manifest.limits
+        self.drafts: Drafts | None = None
+        """Shows what handlers stream while it grows; `processes/` gives it."""
         self._bot = bot
         known = dict(providers or {})
         if outside is None and egress is not None:
@@ -173,7 +176,8 @@ class PythonBot:
     ) -> Effects:
         wired, understood = found.wired, self._router.understands(event, found)
         draft = Draft(incoming.conversation)
-        chat = Chat(draft, memory, answers, can_ask=_why_not_ask(wired))
+        growing = None if self.drafts is None else self.drafts.begin(incoming)
+        chat = Chat(draft, memory, answers, can_ask=_why_not_ask(wired), growing=growing)
         conversation = Conversation(incoming, memory)
         run = Run(incoming, event, found.values, conversation, chat, Outbox(draft), Payments(draft))
         try:
@@ -181,6 +185,9 @@ class PythonBot:
                 draft.add(action)
         except Declined as declined:
             return self._declined(declined, incoming, understood)
+        finally:
+            if growing is not None:
+                growing.end()
         _require_awaited(chat, wired)
         if chat.asking is not None:
             memory.pending = _pending(chat.asking, wired.route.name, run, memory.beginning, answers)
@@ -223,7 +230,7 @@ class PythonBot:
             returned = function(**arguments)
         else:
             returned = await self._in_thread(functools.partial(function, **arguments))
-        return await replies.joined(returned) if isinstance(returned, AsyncIterator) else returned
+        return await run.chat.grown(returned) if isinstance(returned, AsyncIterator) else returned
 
     async def _in_thread(self, call: functools.partial[object]) -> object:
         context = contextvars.copy_context()

@@ -60,6 +60,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         limits: the network's limits by name, for showing.
         rates: how fast it lets us send.
         actions: which actions it can carry out.
+        streams: whether people can see a text while it grows; where they cannot, they get the whole of it.
     """
 
     kind: str
@@ -71,6 +72,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     limits: Mapping[str, float] = {}
     rates: Rates = Rates()
     actions: Mapping[str, bool] = {}
+    streams: bool = False
 
 
 _KINDS: Final[tuple[ChannelKind, ...]] = (telegram.KIND, webchat.KIND, webhook.KIND, loopback.KIND)

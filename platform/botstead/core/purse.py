@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from typing import Final
 
 from botstead.core.declared import LlmDeclared
-from botstead.core.ports import LlmUsage, Reserved
+from botstead.core.metering import LlmUsage, Reserved
 
 
 class Purse:
@@ -51,7 +51,7 @@ purse: Final[ContextVar[Purse | None]] = ContextVar("purse", default=None)
 
 
 class PurseMeter:
-    """The meter of a process that has none of its own: each run's purse (implements `core.ports.Meter`)."""
+    """The meter of a process that has none of its own: each run's purse (implements `core.metering.Meter`)."""
 
     def __init__(self) -> None:
         """Start with nothing set aside."""
@@ -59,7 +59,7 @@ class PurseMeter:
         self._number = 0
 
     async def reserve(self, bot: str, declared: LlmDeclared, amount: int, *, least: int | None = None) -> Reserved | None:
-        """Set a part of the purse aside; see `core.ports.Meter`."""
+        """Set a part of the purse aside; see `core.metering.Meter`."""
         del bot
         found = purse.get()
         granted = 0 if found is None else found.take(amount, least=least)
@@ -70,7 +70,7 @@ class PurseMeter:
         return Reserved(self._number, granted)
 
     async def settle(self, reserved: Reserved, usage: LlmUsage) -> None:
-        """Say what was taken; see `core.ports.Meter`."""
+        """Say what was taken; see `core.metering.Meter`."""
         if reserved.id in self._open:
             found, declared, granted = self._open.pop(reserved.id)
             found.put_back(granted, usage.amount(declared), usage)

@@ -7,7 +7,8 @@ import uuid
 import msgspec
 
 from botstead.core.errors import BotsteadError
-from botstead.core.ports import Effects, Handler, Incoming, LlmUsage
+from botstead.core.metering import LlmUsage
+from botstead.core.ports import Effects, Handler, Incoming
 from botstead.core.purse import Purse, purse
 from botstead.runtime.hosting import Answer, AnswerFailed
 from botstead.telemetry import tracing

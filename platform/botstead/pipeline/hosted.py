@@ -14,8 +14,10 @@ from typing import ClassVar
 import msgspec
 
 from botstead.core.clock import Clock, SystemClock
+from botstead.core.drafting import Drafts
 from botstead.core.errors import HandlerFailed, RetryAdvice, Unavailable
-from botstead.core.ports import Effects, Incoming, Limits, LlmUsage
+from botstead.core.metering import LlmUsage
+from botstead.core.ports import Effects, Incoming, Limits
 from botstead.pipeline.answering import Answered, note, note_calls
 from botstead.pipeline.lending import Lending
 from botstead.runtime.children import CallFailed, Child, ChildBroken, ChildDied
@@ -115,6 +117,8 @@ class HostedBot:
         self._command = (*host, "--folder", str(folder), "--memory", str(limits.memory))
         self._environment = dict(environment or {})
         self._told = told
+        self.drafts: Drafts | None = None
+        """Shows what handlers stream while it grows; `processes/` gives it."""
         self._lending = lending
         self._rest = _Rest(clock or SystemClock(), chance)
         self._child: Child | None = None
@@ -244,7 +248,7 @@ class HostedBot:
     async def _call(self, child: Child, incoming: Incoming) -> tuple[Effects, LlmUsage]:
         try:
             child.tell(self._told())
-            answer = await child.call(msgspec.json.encode(incoming), seconds=self.limits.deadline)
+            answer = await self._answer(child, incoming)
             answered = msgspec.json.decode(answer, type=Answered)
         except ChildDied as died:
             raise BotDied(died.how, alone=died.alone) from died
@@ -254,6 +258,19 @@ class HostedBot:
             raise HandlerFailed(f"The bot's process answered nonsense: {error}") from error
         note_calls(answered.calls)
         return answered, answered.spent
+
+    async def _answer(self, child: Child, incoming: Incoming) -> bytes:
+        """Call, and show meanwhile what the bot's process tells of a text that grows."""
+        growing = None if self.drafts is None else self.drafts.begin(incoming)
+        body = msgspec.json.encode(incoming)
+        if growing is None:
+            return await child.call(body, seconds=self.limits.deadline)
+        try:
+            return await child.call(
+                body, seconds=self.limits.deadline, partly=lambda text: growing.show(text.decode(errors="replace"))
+            )
+        finally:
+            growing.end()
 
     def is_too_large(self, child: Child) -> bool:
         """Whether a process uses more memory than the bot may."""

@@ -15,7 +15,8 @@ import msgspec
 
 from botstead.core.declared import LlmDeclared
 from botstead.core.errors import Unavailable
-from botstead.core.ports import Incoming, LlmUsage, Meter, Reserved
+from botstead.core.metering import LlmUsage, Meter, Reserved
+from botstead.core.ports import Incoming
 from botstead.runtime.tasks import Tasks
 from botstead.telemetry.logs import event
 

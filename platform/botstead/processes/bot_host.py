@@ -18,6 +18,7 @@ from botstead.core.purse import PurseMeter
 from botstead.core.settings import LIST_SEPARATOR, PREFIX, Settings
 from botstead.integrations.weather.client import Weather
 from botstead.pipeline.answering import answering
+from botstead.pipeline.drafts import ToldDrafts
 from botstead.processes.models import SHARED, LanguageModels
 from botstead.processes.services import Services, ToldSecrets
 from botstead.runtime import hosting
@@ -73,7 +74,9 @@ def make(folder: Path, *, secrets: BotSecrets) -> hosting.Answer:
     """
     settings = configuration.load(os.environ)  # noqa: TID251  the one place where this process reads its settings
     providers, outside = build(settings, folder, secrets=secrets)
-    return answering(PythonBot.load(folder, providers=providers, outside=outside))
+    bot = PythonBot.load(folder, providers=providers, outside=outside)
+    bot.drafts = ToldDrafts(hosting.partly.get)
+    return answering(bot)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from botstead.bots.inject import Providers
 from botstead.bots.loader import discover
 from botstead.bots.manifest import Manifest, read_manifest
 from botstead.bots.runner import PythonBot
+from botstead.channels.registry import manifests
 from botstead.core.errors import BotBroken, Conflict
 from botstead.core.ports import Handler
 from botstead.core.secret import Secret
 from botstead.integrations.weather.client import Weather
 from botstead.operate import canary
+from botstead.pipeline.drafts import Drafts
 from botstead.pipeline.hosted import HostedBot
 from botstead.processes import bot_host, models
 from botstead.processes.foundation import Foundation, bot_folders
@@ -64,6 +66,8 @@ class Bots:
         self._services = Services(
             outside=self._outside, dialer=Dialer(allow=settings.egress_allow), secrets=self._secrets, models=language
         )
+        streaming = [kind for kind, manifest in manifests().items() if manifest.streams]
+        self._drafts = Drafts(foundation.wake, streaming)
         self._needing: dict[str, tuple[str, ...]] = {}
         self._lacking: dict[str, str | None] = {}
         self.handlers: dict[int, Handler] = {}
@@ -100,6 +104,8 @@ class Bots:
             await self._broken(name, error.message)
             return
         self.handlers[number] = handler
+        if isinstance(handler, PythonBot | HostedBot):
+            handler.drafts = self._drafts
         if not isinstance(handler, HttpBot):
             self.quarantine[number] = HostedBot.for_quarantine(
                 folder,

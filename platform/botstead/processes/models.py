@@ -13,7 +13,8 @@ from botstead.bots.inject import Named
 from botstead.bots.manifest import Manifest
 from botstead.core.declared import LlmDeclared, needed
 from botstead.core.errors import BotBroken, ConfigurationError
-from botstead.core.ports import BotSecrets, LlmUsage, Meter
+from botstead.core.metering import LlmUsage, Meter
+from botstead.core.ports import BotSecrets
 from botstead.core.secret import Secret
 from botstead.core.settings import Settings
 from botstead.integrations.llm import meter as metering

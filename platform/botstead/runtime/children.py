@@ -12,7 +12,7 @@ import itertools
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +94,7 @@ class Child:
         self._writer = writer
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[bytes]] = {}
+        self._partly: dict[int, Callable[[bytes], None]] = {}
         self._cause = ""
         self._told = b""
         self._ended = False
@@ -181,7 +182,7 @@ class Child:
             await self.kill("stopped before it was ready")
             raise
 
-    async def call(self, body: bytes, *, seconds: float) -> bytes:
+    async def call(self, body: bytes, *, seconds: float, partly: Callable[[bytes], None] | None = None) -> bytes:
         """Let the child do something and return what it answers.
 
         A child that gives no sign within `seconds` and a moment more is killed, and with it every other call it has.
@@ -189,6 +190,7 @@ class Child:
         Args:
             body: the question.
             seconds: the deadline, which the child knows and should keep itself.
+            partly: takes what the child tells before it answers.
 
         Raises:
             CallFailed: the child says so, or the question does not fit into a frame.
@@ -203,6 +205,8 @@ class Child:
             raise CallFailed(f"This is too large for another process: {error}.") from error
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._answers[number] = answer
+        if partly is not None:
+            self._partly[number] = partly
         try:
             async with asyncio.timeout(seconds + GRACE):
                 return await answer
@@ -214,6 +218,8 @@ class Child:
             if self.alive:
                 self._writer.write(frames.encode(frames.Cancel(number)))
             raise
+        finally:
+            self._partly.pop(number, None)
 
     def tell(self, body: bytes) -> None:
         """Let the child know something before the calls that follow. What it was told last is not told again.
@@ -294,6 +300,9 @@ class Child:
                 answer.set_result(frame.body)
             else:
                 answer.set_exception(CallFailed(frame.message, trace=frame.trace, after=frame.after, attached=frame.attached))
+        elif isinstance(frame, frames.Partial):
+            if (partly := self._partly.get(frame.number)) is not None:
+                partly(frame.body)
         elif isinstance(frame, frames.Ready) and not self._ready.done():
             self._ready.set_result(None)
         elif isinstance(frame, frames.Broken) and not self._ready.done():

@@ -47,6 +47,13 @@ class Told(msgspec.Struct, frozen=True, tag="told", array_like=True):
     body: bytes
 
 
+class Partial(msgspec.Struct, frozen=True, tag="partial", array_like=True):
+    """Child to parent: how far call `number` has come; what it means is between those who use it. Many may be lost."""
+
+    number: int
+    body: bytes
+
+
 class Result(msgspec.Struct, frozen=True, tag="result", array_like=True):
     """Child to parent: what the call returned."""
 
@@ -72,7 +79,7 @@ class Failure(msgspec.Struct, frozen=True, tag="failure", array_like=True):
     attached: bytes = b""
 
 
-Frame: TypeAlias = Ready | Broken | Request | Cancel | Told | Result | Failure
+Frame: TypeAlias = Ready | Broken | Request | Cancel | Told | Partial | Result | Failure
 
 
 class BrokenFrame(Exception):

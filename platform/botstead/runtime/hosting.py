@@ -17,8 +17,9 @@ import socket
 import sys
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from botstead.core.errors import BotsteadError, ConfigurationError
 from botstead.runtime import frames
@@ -128,7 +129,23 @@ def _forget(running: dict[int, asyncio.Task[None]], number: int, _task: asyncio.
     del running[number]
 
 
+partly: Final[ContextVar[Callable[[bytes], None] | None]] = ContextVar("partly", default=None)
+"""Sends to whoever waits for the running call how far it has come. Never waits; a parent that does not read is sent nothing."""
+
+_UNREAD = 262_144
+"""Bytes that the parent has not read yet, above which it is sent nothing in between."""
+
+
+def _partly(number: int, writer: asyncio.StreamWriter) -> Callable[[bytes], None]:
+    def send(body: bytes) -> None:
+        if not writer.is_closing() and writer.transport.get_write_buffer_size() < _UNREAD:
+            writer.write(frames.encode(frames.Partial(number, body)))
+
+    return send
+
+
 async def _answer(answer: Answer, request: frames.Request, writer: asyncio.StreamWriter) -> None:
+    partly.set(_partly(request.number, writer))
     try:
         encoded = frames.encode(await _result(answer, request))
     except frames.FrameTooLarge as error:

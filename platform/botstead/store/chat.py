@@ -13,13 +13,14 @@ SQL = load("chat")
 
 
 class Row(msgspec.Struct):
-    """One row of a conversation, as far as a visitor is concerned. `at` is in Unix seconds."""
+    """One row of a conversation, as far as a visitor is concerned. `at` is in Unix seconds; `reply_to` is what it answers."""
 
     id: int
     direction: int
     body: str
     payload: str | None
     at: float
+    reply_to: int | None = None
 
 
 async def read_above(

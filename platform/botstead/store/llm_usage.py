@@ -11,7 +11,7 @@ from datetime import date
 import msgspec
 
 from botstead.core.declared import LlmDeclared
-from botstead.core.ports import LlmUsage, Reserved
+from botstead.core.metering import LlmUsage, Reserved
 from botstead.store import queries
 from botstead.store.postgres import Postgres
 
@@ -49,7 +49,7 @@ class LlmDay(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UsageRows:
-    """Reads and writes them (implements `core.ports.Meter`)."""
+    """Reads and writes them (implements `core.metering.Meter`)."""
 
     def __init__(self, postgres: Postgres) -> None:
         """Prepare; nothing is read yet.

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from botstead.core.declared import LlmDeclared
-from botstead.core.ports import LlmUsage, Reserved
+from botstead.core.metering import LlmUsage, Reserved
 from botstead.core.secret import Secret
 from botstead.integrations.llm.client import LanguageModel, Llm
 from botstead.integrations.llm.server import Server
@@ -17,7 +17,7 @@ from tests.doubles.llm import KEY
 
 
 class Books:
-    """A meter: what was set aside, and what was taken (implements `core.ports.Meter`)."""
+    """A meter: what was set aside, and what was taken (implements `core.metering.Meter`)."""
 
     def __init__(self) -> None:
         self.left = 10**15

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from botstead.core.errors import HandlerFailed
-from botstead.core.ports import LlmUsage
+from botstead.core.metering import LlmUsage
 from botstead.integrations.llm import server as serving
 from botstead.integrations.llm.errors import (
     LlmInterrupted,

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from botstead.core.declared import LlmDeclared
-from botstead.core.ports import LlmUsage, Reserved
+from botstead.core.metering import LlmUsage, Reserved
 from botstead.runtime.keyring import KeyRing
 from botstead.runtime.sealing import Sealer
 from botstead.store.llm_usage import UsageRows

@@ -36,7 +36,7 @@ class Shown(msgspec.Struct, frozen=True, omit_defaults=True):
 
     Args:
         id: the message's id; null for what is no message.
-        direction: in, out, or system.
+        direction: in, out, draft, or system.
         text: Markdown, or plain text where `plain` is set.
         buttons: rows of buttons.
         at: Unix seconds.
@@ -103,6 +103,16 @@ def system(event: str, *, at: float, text: str = "") -> Frame:
         text: a notice's words.
     """
     return Frame(event, Shown(None, "system", text, (), at))
+
+
+def draft(text: str, *, at: float) -> Frame:
+    """Build an event that shows what the bot is writing: no message yet.
+
+    Args:
+        text: Markdown, so far.
+        at: Unix seconds.
+    """
+    return Frame("draft", Shown(None, "draft", text, (), at))
 
 
 def _render_in(row: Row) -> Frame | None:

@@ -13,7 +13,8 @@ import msgspec
 
 from botstead.core.declared import LlmDeclared
 from botstead.core.errors import Unavailable
-from botstead.core.ports import Incoming, LlmUsage, Meter, Reserved
+from botstead.core.metering import LlmUsage, Meter, Reserved
+from botstead.core.ports import Incoming
 from botstead.integrations.llm import meter as metering
 from botstead.integrations.llm.assembly import Assembly
 from botstead.integrations.llm.errors import LlmLimit, LlmSpent, LlmUnavailable

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from botstead.core.declared import LlmDeclared
-from botstead.core.ports import LlmUsage
+from botstead.core.metering import LlmUsage
 from botstead.integrations.llm.models import BILLIONTHS, Question, ToolCall, Usage
 from botstead.telemetry.catalog import LLM_COST, LLM_REFUSALS, LLM_TOKENS, register
 

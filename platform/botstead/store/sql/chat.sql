@@ -4,7 +4,7 @@
 -- name: read_above
 -- Rows above a floor that were not read yet, oldest first. Direction 2 is internal and never shown. What asks for money is shown once
 -- it has become a message with a button; until then `count_above` counts it, so that no floor passes it.
-SELECT id, direction, coalesce(body, '') AS body, payload, extract(epoch FROM at)::float8 AS at
+SELECT id, direction, coalesce(body, '') AS body, payload, extract(epoch FROM at)::float8 AS at, reply_to
 FROM message
 WHERE conversation = $1 AND id > $2 AND direction < 2 AND NOT (id = ANY ($3::bigint[])) AND (payload IS NULL OR payload NOT LIKE '{"type":"pay"%')
 ORDER BY id
