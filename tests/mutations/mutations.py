@@ -280,4 +280,31 @@ MUTATIONS = (
             ),
         ),
     ),
+    Mutation(
+        "filled-secret-logged",
+        "P16",
+        "E30",
+        "a secret that is filled into a request is logged",
+        (
+            Edit(
+                "runtime/egress/request.py",
+                "    value = secret.reveal()\n",
+                "    value = secret.reveal()\n    __import__('logging').getLogger(__name__).debug('filled in %s', value)\n",
+            ),
+        ),
+    ),
+    Mutation(
+        "broken-address-repeated",
+        "P16",
+        "E30",
+        "an error tells the address that a handler calls, with the key in its query",
+        (Edit("bots/http_client.py", '"The URL is no http', 'f"{url} is no http'),),
+    ),
+    Mutation(
+        "provider-believed-discreet",
+        "P16",
+        "E30",
+        "what a provider answers is kept as it is, also when it repeats our token",
+        (Edit("channels/telegram/api.py", "hidden(reply.description, secrets)", "reply.description"),),
+    ),
 )

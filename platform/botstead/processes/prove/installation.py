@@ -293,6 +293,7 @@ async def installation(  # noqa: PLR0913  # each has a default, and a name at th
     postgres: Sequence[str] = (),
     postgres_folder: Path | None = None,
     wrap: Mapping[str, Sequence[str]] | None = None,
+    prepare: Callable[[Path], None] = lambda _: None,
 ) -> AsyncIterator[Installation]:
     """Run an installation in the experiment's folder; every process of it is gone afterwards.
 
@@ -307,6 +308,7 @@ async def installation(  # noqa: PLR0913  # each has a default, and a name at th
         postgres: more settings of Postgres, each as "name=value".
         postgres_folder: folder for the data of Postgres, such as a small file system; by default the experiment's.
         wrap: command words put in front of a process, by its name or role; they have to become the program (exec).
+        prepare: puts files into the data folder before anything runs.
 
     Raises:
         TimeoutError: it did not come up.
@@ -314,6 +316,7 @@ async def installation(  # noqa: PLR0913  # each has a default, and a name at th
     """
     built = Installation(stage, settings=settings or {}, wrap=wrap or {})
     try:
+        prepare(built.folder / "data")
         for name, source in (bots or {"chain": CHAIN}).items():
             (built.folder / "bots" / name).mkdir()
             (built.folder / "bots" / name / "bot.py").write_text(source)

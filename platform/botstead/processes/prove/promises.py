@@ -34,8 +34,10 @@ PROMISES = {
         Promise("P12", "A rolling restart loses no request."),
         Promise("P13", "What is due happens once, whichever scheduler does it."),
         Promise("P14", "Clocks may be wrong by an hour."),
+        Promise("P16", "Secrets never leave: not in logs, traces, metrics, errors, answers, or a copy of the database."),
         Promise("P17", "Forged, replayed, malformed, oversized and slow input is refused as the client's fault."),
         Promise("P18", "No call goes to an internal address that was not listed."),
+        Promise("P21", "Nobody is charged twice, and nothing that was paid or is to go back is lost, whatever dies."),
     )
 }
 """By key. The numbers are stable; those that are missing are proved elsewhere."""
