@@ -21,7 +21,9 @@ from botstead.telemetry.catalog import VITALS
 from botstead.telemetry.logs import event
 
 SHARE = 1 / 12
-"""Of the patience with providers: time between two turns, 5 s as it is set."""
+"""Of the patience with providers: time between two turns, 5 s as it is set …"""
+SHORTEST = 0.1
+"""… and not less than this, in seconds."""
 BATCH = 40
 """Payments that are asked about in one turn."""
 AT_ONCE = 8
@@ -57,7 +59,7 @@ class Reconcile:
         self._cashier = cashier
         self._accept = accept
         self._leads = leads
-        self._every = cashier.waits.patience * SHARE
+        self._every = max(SHORTEST, cashier.waits.patience * SHARE)
         self._clock = clock
         self._places = asyncio.Semaphore(AT_ONCE)
 

@@ -48,6 +48,7 @@ class Load:
         conversations: int,
         rate: float = 0,
         bots: Sequence[str] | None = None,
+        skew: float = 1.0,
         duplicates: float = 0.03,
         edge: bool = False,
     ) -> None:
@@ -57,9 +58,10 @@ class Load:
             stage: gives the seed, and takes samples.
             running: where to deliver.
             updates: how many there are.
-            conversations: how many there are, of all bots; a few say most (Zipf).
+            conversations: how many there are, of all bots.
             rate: updates a second; 0 for as many as 40 connections do.
             bots: names of those that are written to; by default all.
+            skew: how much more a few say than the others: 1 as people do (Zipf), 0 not at all.
             duplicates: share of updates that are delivered once more.
             edge: deliver through the edge; otherwise to each API process by chance.
         """
@@ -67,7 +69,7 @@ class Load:
         self._random = random.Random(stage.seed)  # noqa: S311  # who writes what is no secret
         self._duplicates = duplicates
         hooks = [hook for hook in running.hooks if bots is None or hook.bot in bots]
-        self._plan = _plan(self._random, hooks, updates=updates, conversations=conversations)
+        self._plan = _plan(self._random, hooks, updates=updates, conversations=conversations, skew=skew)
         self._client = Client()
         self._ready = [(numbers[-1], index) for index, (_, _, numbers) in enumerate(self._plan)]
         heapq.heapify(self._ready)
@@ -207,9 +209,11 @@ async def deliver(running: Installation, number: int, chat: int, text: str) -> N
         raise ConnectionError(f"{text!r} was not taken: {status}")
 
 
-def _plan(chance: random.Random, hooks: Sequence[Hook], *, updates: int, conversations: int) -> list[tuple[Hook, int, list[int]]]:
+def _plan(
+    chance: random.Random, hooks: Sequence[Hook], *, updates: int, conversations: int, skew: float
+) -> list[tuple[Hook, int, list[int]]]:
     """Return for each conversation its bot, its chat and its updates, the last one first."""
-    weights = [1 / (rank + 1) for rank in range(conversations)]
+    weights = [(rank + 1) ** -skew for rank in range(conversations)]
     plan: dict[int, list[int]] = defaultdict(list)
     for number, chat in zip(range(updates, 0, -1), chance.choices(range(1, conversations + 1), weights, k=updates), strict=True):
         plan[chat].append(number)

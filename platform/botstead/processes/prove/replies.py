@@ -9,6 +9,7 @@ import msgspec
 
 from botstead.processes.prove.client import Client
 from botstead.processes.prove.fault import Fault
+from botstead.processes.prove.logfile import LogFile
 from botstead.processes.prove.provider import CONTROL, Entry, Order
 from botstead.processes.prove.rawhttp import request
 
@@ -27,11 +28,9 @@ class Provider:
             log: its log.
         """
         self.port, self.log = port, log
-        self._read = 0
-        self._rest = b""
+        self._file = LogFile(log, Entry)
         self._attempts: list[Entry] = []
         self._sent: list[Entry] = []
-        self._decode = msgspec.json.Decoder(Entry).decode
 
     @property
     def base_url(self) -> str:
@@ -54,15 +53,7 @@ class Provider:
         return len(self.sent())
 
     def _catch_up(self) -> None:
-        if not self.log.exists():
-            return
-        with self.log.open("rb") as log:
-            log.seek(self._read)
-            new = log.read()
-        self._read += len(new)
-        *lines, self._rest = (self._rest + new).split(b"\n")
-        for line in lines:
-            entry = self._decode(line)
+        for entry in self._file.new():
             self._attempts.append(entry)
             if entry.applied and entry.method.startswith("send") and entry.method != "sendChatAction":
                 self._sent.append(entry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,7 +26,6 @@ AFTER = 1.0
 SENDING = ("worker", "postgres")
 """Who sends, and who remembers that it was sent. The death of any other excuses nothing."""
 MARGIN = 100
-"""Updates at the beginning and the end that see no new fault."""
 
 Fault = Callable[[], Coroutine[None, None, None]]
 
@@ -38,26 +38,29 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         pauses: SIGSTOP to a random process of ours, for three leases.
         crashes: SIGKILL to all of Postgres.
         restarts: fast shutdown and start of Postgres.
+        of: SIGKILL to a random process of each of these roles, besides.
     """
 
     kills: int
     pauses: int = 0
     crashes: int = 0
     restarts: int = 0
+    of: tuple[str, ...] = ()
 
 
 class Strikes:
     """Strikes an installation while it is loaded, and remembers when."""
 
-    def __init__(self, running: Installation, load: Load, *, lease: float) -> None:
+    def __init__(self, running: Installation, load: Load, *, lease: float, margin: int = MARGIN) -> None:
         """Prepare.
 
         Args:
             running: what is struck.
             load: what it does meanwhile.
             lease: seconds of its lease.
+            margin: updates at the beginning, and twice as many at the end, that see no new fault.
         """
-        self._running, self._load, self._lease = running, load, lease
+        self._running, self._load, self._lease, self._margin = running, load, lease, margin
         self._stage = running.stage
         self._paused: set[str] = set()
         self.spans: list[Span] = []
@@ -74,9 +77,10 @@ class Strikes:
         """
         faults: list[Fault] = [self._kill] * counts.kills + [self._pause] * counts.pauses
         faults += [self._crash] * counts.crashes + [self._restart] * counts.restarts
+        faults += [partial(self._kill, role) for role in counts.of]
         chance = self._stage.chance
         chance.shuffle(faults)
-        moments = sorted(chance.sample(range(MARGIN, self._load.total - 2 * MARGIN), k=len(faults)))
+        moments = sorted(chance.sample(range(self._margin, self._load.total - 2 * self._margin), k=len(faults)))
         async with asyncio.TaskGroup() as group:
             for moment, fault in zip(moments, faults, strict=True):
                 await self._at(moment)
@@ -90,8 +94,8 @@ class Strikes:
         self._load.allow(moment + AHEAD)
         await self._running.until(lambda: self._load.count >= moment, f"{moment} acknowledged", seconds=60)
 
-    def _victim(self) -> Slot:
-        free = [name for name in self._running.slots if name not in self._paused]
+    def _victim(self, role: str = "") -> Slot:
+        free = [name for name, slot in self._running.slots.items() if name not in self._paused and role in ("", slot.role)]
         return self._running.slots[self._stage.chance.choice(sorted(free))]
 
     def _strikes(self, slot: Slot, began: float) -> None:
@@ -100,8 +104,8 @@ class Strikes:
             self.workers += 1
             self.spans.append((began - BEFORE, time.time() + AFTER))
 
-    async def _kill(self) -> None:
-        slot = self._victim()
+    async def _kill(self, role: str = "") -> None:
+        slot = self._victim(role)
         await self._running.until(lambda: slot.ready, f"{slot.name} ready again")
         self._stage.note(f"SIGKILL {slot.name} at {self._load.count}", kind="fault")
         began = time.time()
