@@ -54,7 +54,7 @@ DETAIL = Row(
         Series(
             "Oldest paid and not answered for",
             says="It falls back to nothing when the bot has done its part.",
-            queries=(Query("max(time() - payments_unfulfilled_oldest_timestamp_seconds)", "oldest"),),
+            queries=(Query("max(time() - payments_unfulfilled_oldest_timestamp_seconds) or vector(0)", "oldest"),),
             unit=SECONDS,
             limits=Limits(bad=limit("PaymentUnfulfilled", "waiting")),
             runbook="PaymentUnfulfilled",
@@ -62,7 +62,7 @@ DETAIL = Row(
         Series(
             "Oldest unknown try",
             says="A try is unknown for as long as its provider is away.",
-            queries=(Query("max(time() - payment_attempts_unknown_oldest_timestamp_seconds)", "oldest"),),
+            queries=(Query("max(time() - payment_attempts_unknown_oldest_timestamp_seconds) or vector(0)", "oldest"),),
             unit=SECONDS,
             limits=Limits(warn=limit("PaymentUnknown", "waiting")),
             runbook="PaymentUnknown",
