@@ -11,6 +11,7 @@ from functools import cache
 from typing import Any, get_args, get_origin
 from urllib.parse import parse_qsl
 
+import typing_extensions
 from stripe.params._refund_create_params import RefundCreateParams
 from stripe.params.checkout._session_create_params import SessionCreateParams
 
@@ -21,6 +22,7 @@ _OF_THE_CLIENT = frozenset({"api_key", "content_type", "headers", "idempotency_k
     "stripe_version",
 }
 """Fields of the client's own that never travel in a body."""
+_MARKS = (typing.NotRequired, typing.Required, typing_extensions.NotRequired, typing_extensions.Required)
 _NAME = re.compile(r"[^\[\]]+")
 
 
@@ -72,7 +74,7 @@ def hints_of(shape: Any) -> dict[str, Any]:
 
 def _misfit(value: Any, hint: Any, path: str) -> Iterator[str]:
     origin, inner = get_origin(hint), get_args(hint)
-    if origin in (typing.NotRequired, typing.Required):
+    if origin in _MARKS:
         yield from _misfit(value, inner[0], path)
     elif origin in (typing.Union, types.UnionType):
         tries = [list(_misfit(value, one, path)) for one in inner]
@@ -84,7 +86,7 @@ def _misfit(value: Any, hint: Any, path: str) -> Iterator[str]:
             yield f"Invalid array: {path}"
         for number, item in enumerate(items):
             yield from _misfit(item, inner[0], f"{path}[{number}]")
-    elif typing.is_typeddict(hint) and isinstance(value, dict):
+    elif typing_extensions.is_typeddict(hint) and isinstance(value, dict):
         yield from wrong(value, hint, f"{path}.")
     elif not _simple(value, hint):
         yield f"Invalid {path}"
@@ -93,9 +95,9 @@ def _misfit(value: Any, hint: Any, path: str) -> Iterator[str]:
 def _simple(value: Any, hint: Any) -> bool:
     if get_origin(hint) is typing.Literal:
         return value in get_args(hint)
-    if get_origin(hint) is dict:
+    if get_origin(hint) is dict or "StripeObject" in str(hint):
         return isinstance(value, dict)
     if hint in (int, bool, str):
         pattern = {int: r"-?[0-9]+", bool: "true|false", str: r"(?s).*"}[hint]
         return isinstance(value, str) and re.fullmatch(pattern, value) is not None
-    return not typing.is_typeddict(hint)
+    return not typing_extensions.is_typeddict(hint)

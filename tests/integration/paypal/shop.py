@@ -10,8 +10,8 @@ from botstead.core.ports import Account
 from botstead.core.secret import Secret
 from botstead.integrations.paypal import PayPal
 from botstead.runtime.egress import EgressClient
-from botstead.runtime.outside import Outside
 from botstead.store.valkey import MemoryCache
+from tests.doubles.impatient import Impatient
 from tests.doubles.paypal import CLIENT, CLIENT_SECRET, PayPalDouble
 from tests.doubles.paypal_signing import authority_pem
 
@@ -44,6 +44,6 @@ async def shop(*, clock: Any = None, **options: Any) -> AsyncIterator[Shop]:
     async with PayPalDouble(**options) as double:
         egress = EgressClient(allow=["127.0.0.1"])
         try:
-            yield Shop(double, PayPal(Outside(egress, MemoryCache()), clock=clock), account(double.url))
+            yield Shop(double, PayPal(Impatient(egress, MemoryCache()), clock=clock), account(double.url))
         finally:
             await egress.close()

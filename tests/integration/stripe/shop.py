@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -12,8 +13,8 @@ from botstead.core.ports import Account, Order
 from botstead.core.secret import Secret
 from botstead.integrations.stripe import Stripe
 from botstead.runtime.egress import EgressClient
-from botstead.runtime.outside import Outside
 from botstead.store.valkey import MemoryCache
+from tests.doubles.impatient import Impatient
 from tests.doubles.stripe import StripeDouble
 
 KEY = "sk_test_51Botstead0000000000"
@@ -72,6 +73,11 @@ async def shop(*, strict: bool = True, clock: Watch | None = None) -> AsyncItera
     async with StripeDouble(strict=strict) as double:
         egress = EgressClient(allow=["127.0.0.1"])
         try:
-            yield Shop(double, Stripe(Outside(egress, MemoryCache()), clock=clock), account(double.url))
+            yield Shop(double, Stripe(Impatient(egress, MemoryCache()), clock=clock), account(double.url))
         finally:
             await egress.close()
+
+
+def play_alone(story) -> None:
+    """Run a story that needs no double."""
+    asyncio.run(asyncio.wait_for(story(), 30))
