@@ -8,6 +8,7 @@ from typing import Protocol
 from botstead.channels import registry
 from botstead.core.ports import Account, ChannelKind, Handler, PaymentProvider
 from botstead.integrations.paypal import PayPal
+from botstead.integrations.paypal.client import PayPal
 from botstead.integrations.stripe.client import Stripe
 from botstead.integrations.testpay.client import TestPay
 from botstead.operate.payments.cashier import DOUBLE, Cashier, Waits
