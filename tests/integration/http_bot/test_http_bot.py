@@ -12,12 +12,14 @@ import subprocess
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 import botstead.bots
 from botstead.bots.http import HttpBot
 from botstead.core.errors import HandlerFailed
-from botstead.core.messages import AnswerButton, Event, Kind, Send
+from botstead.core.messages import AnswerButton, Event, Kind, Refund, Send
+from botstead.core.money import Payment, PaymentState
 from botstead.core.ports import Incoming, Limits
 from botstead.core.secret import Secret
 from botstead.runtime.egress import EgressClient
@@ -107,6 +109,21 @@ def test_the_manual_shows_the_request_as_it_is():
             assert received.id == "4711" == received.body["id"]
             assert received.body.keys() == shown.keys()
             assert received.body["event"].keys() == shown["event"].keys()
+
+    asyncio.run(story())
+
+
+def test_a_payment_is_told_signed_and_answered_with_a_refund():
+    payment = Payment(id="pay_1", state=PaymentState.PAID, amount=1250, currency="EUR", reference="mug", provider="stripe")
+    told = msgspec.structs.replace(incoming(), event=Event(Kind.PAYMENT, "a", "p", payment=payment))
+
+    async def story():
+        async with receiver(KEY) as double, bot(double.url) as shouter:
+            double.answers.append(Answer(body=b'{"actions": [{"type": "refund", "payment": "pay_1", "amount": 250}]}'))
+            effects = await shouter.handle(told)
+            assert effects.actions == (Refund("pay_1", 250),)
+            (received,) = double.received  # those with a wrong signature are not received
+            assert received.body["event"]["payment"]["state"] == "paid"
 
     asyncio.run(story())
 
