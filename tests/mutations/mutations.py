@@ -239,7 +239,7 @@ MUTATIONS = (
         "P18",
         "E28",
         "of a name's addresses only the first one is checked",
-        (Edit("runtime/egress/client.py", "        self._check(origin, found)\n", "        self._check(origin, found[:1])\n"),),
+        (Edit("runtime/egress/client.py", "self._guard.require(found, host=", "self._guard.require(found[:1], host="),),
     ),
     Mutation(
         "large-answers-give-up",
