@@ -14,9 +14,12 @@ import msgspec
 import uvicorn
 from litestar import Litestar, Response
 
-from botstead.core.errors import BotsteadError
+from botstead.bots.bot import Bot
+from botstead.bots.runner import PythonBot
+from botstead.core.errors import BotsteadError, HandlerFailed
 from botstead.core.messages import Button, Delete, Edit, Event, Kind, Send
-from botstead.core.ports import Account
+from botstead.core.ports import Account, Incoming
+from botstead.pipeline.drafts import Drafts
 from botstead.store.postgres import Postgres
 from botstead.store.valkey import MemoryWake
 from botstead.web.chat.deps import ChatDeps
@@ -36,8 +39,17 @@ ACCOUNT = Account(
 )
 KEEP = """INSERT INTO seen (channel, key, id) VALUES ($1, $2, nextval('message_id')) ON CONFLICT DO NOTHING RETURNING id"""
 HEAR = "INSERT INTO message (id, direction, bot, channel, conversation, body, payload) VALUES ($1, 0, 3, 7, $2, $3, $4)"
-SAY = """INSERT INTO message (id, direction, bot, channel, conversation, body, payload)
-    VALUES (nextval('message_id'), $1, 3, 7, $2, $3, $4) RETURNING id"""
+SAY = """INSERT INTO message (id, direction, bot, channel, conversation, body, payload, reply_to)
+    VALUES (nextval('message_id'), $1, 3, 7, $2, $3, $4, $5) RETURNING id"""
+STORY = (
+    "**Why is the sea blue?**\n\n",
+    "Water swallows the *red* of sunlight ",
+    "and lets the blue pass:\n\n",
+    "- near the beach it looks green,\n",
+    "- far out it is `deep blue`.\n\n",
+    "At night it is black.",
+)
+"""What the bot writes, piece by piece; in the middle it waits for «go on»."""
 FORECAST = """**Oslo**, today: *light rain*, 4 to 9 °C.
 
 - Morning: `4 °C`, dry
@@ -66,6 +78,37 @@ class Platform:
         self.wake = MemoryWake()
         self.draining = asyncio.Event()
         self.tasks: set[asyncio.Task] = set()
+        self.go_on = asyncio.Event()
+        self.storyteller = self._storyteller()
+
+    def _storyteller(self) -> PythonBot:
+        bot = Bot("weather")
+
+        @bot.on.message
+        async def tell(incoming: Incoming):
+            for number, piece in enumerate(STORY):
+                if number == 4:
+                    await self.go_on.wait()
+                    self.go_on.clear()
+                    if incoming.event.text == "write badly" and incoming.attempt == 1:
+                        raise ValueError(piece)
+                yield piece
+
+        teller = PythonBot(bot)
+        teller.drafts = Drafts(self.wake, ["webchat"])
+        return teller
+
+    async def tell(self, conversation: str, message: int, event: Event) -> None:
+        """Answer as the road does: a handler that fails runs again, and what it says is committed when it has returned."""
+        made = Incoming(id=message, bot="weather", channel="webchat", account=ACCOUNT.id, conversation=conversation, event=event)
+        for attempt in (1, 2):
+            try:
+                effects = await self.storyteller.handle(msgspec.structs.replace(made, attempt=attempt))
+            except HandlerFailed:
+                continue
+            for action in effects.actions:
+                await self.say(conversation, action.text, msgspec.structs.replace(action, text=""), reply_to=message)
+            return
 
     @property
     def deps(self) -> ChatDeps:
@@ -82,19 +125,23 @@ class Platform:
                 known = "SELECT id FROM seen WHERE channel = $1 AND key = $2"
                 return await connection.fetchval(known, account.id, event.key)
             await connection.execute(HEAR, message, conversation, event.text, payload(event))
-        task = asyncio.create_task(self.answer(conversation, event))
+        task = asyncio.create_task(self.answer(conversation, event, message))
         self.tasks.add(task)
         task.add_done_callback(self.tasks.discard)
         return message
 
-    async def say(self, conversation: str, body: str, action) -> int:
+    async def say(self, conversation: str, body: str, action, *, reply_to: int | None = None) -> int:
         async with self.postgres.unit() as connection:
-            message = await connection.fetchval(SAY, 1, conversation, body, payload(action))
+            message = await connection.fetchval(SAY, 1, conversation, body, payload(action), reply_to)
         self.wake.publish("chat", conversation)
         return message
 
-    async def answer(self, conversation: str, event: Event) -> None:
-        if event.kind is Kind.BUTTON:
+    async def answer(self, conversation: str, event: Event, message: int) -> None:
+        if event.text.startswith("write"):
+            await self.tell(conversation, message, event)
+        elif event.text == "go on":
+            self.go_on.set()
+        elif event.kind is Kind.BUTTON:
             await self.say(conversation, f"You chose {event.button}.", Send())
         elif event.text.startswith("weather"):
             await self.say(conversation, FORECAST, CHOICES)

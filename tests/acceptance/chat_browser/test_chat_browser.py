@@ -340,3 +340,32 @@ def test_markdown_is_a_safe_subset(open_page):
         markup, milliseconds = page.evaluate(render, text)
         assert expected is None or markup == expected
         assert milliseconds < 500, text[:20]
+
+
+def test_a_reply_is_seen_while_it_grows_and_becomes_the_message(open_page):
+    page = open_page()
+    say(page, "write")
+    draft = page.locator(".message.draft")
+    draft.get_by_text("near the beach it looks green").wait_for()
+    assert draft.locator("strong").inner_text() == "Why is the sea blue?"
+    assert draft.get_attribute("aria-hidden") == "true"
+    assert page.locator("#typing").is_hidden()
+    say(page, "go on")
+    page.get_by_text("At night it is black.").wait_for()
+    until(page, "document.querySelectorAll('.message.draft').length === 0")
+    assert page.locator(".message.out").count() == 1
+    assert page.locator(".message.out code").inner_text() == "deep blue"
+    page.reload()
+    page.get_by_text("At night it is black.").wait_for()
+    assert page.locator(".message.out").count() == 1
+
+
+def test_a_draft_does_not_outlive_a_lost_connection(open_page, server, complaints):
+    page = open_page()
+    say(page, "write")
+    page.locator(".message.draft").wait_for()
+    server.stop()
+    until(page, "document.querySelectorAll('.message.draft').length === 0")
+    server.start()
+    say(page, "hello")
+    wait_for(page, "echo: hello")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import uuid
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,7 +15,7 @@ from botstead.core.messages import Send
 from botstead.store import migrate
 from botstead.store.postgres import Postgres
 from botstead.web.chat import response, stream
-from tests.doubles.chat_app import ACCOUNT, SAY, Platform, payload, serving
+from tests.doubles.chat_app import ACCOUNT, SAY, STORY, Platform, payload, serving
 from tests.servers import free_port, postgres_server
 
 DEADLINE = 10
@@ -280,7 +281,7 @@ def test_transactions_that_commit_late_lose_and_repeat_nothing(postgres_dsn):
             for turn in range(4):
                 transaction = late.transaction()
                 await transaction.start()
-                expected.append(await late.fetchval(SAY, 1, client.conversation, f"late {turn}", payload(Send())))
+                expected.append(await late.fetchval(SAY, 1, client.conversation, f"late {turn}", payload(Send()), None))
                 async with client.listening(client.events[-1][1] if client.events else ""):
                     expected.append(await platform.say(client.conversation, f"early {turn}", Send()))
                     await client.until(client.has(f"early {turn}"))
@@ -391,5 +392,71 @@ def test_files_of_the_page_are_kept_and_revalidated(postgres_dsn):
             for name in ("page.html", "..%2fpage.py", "none.js"):
                 async with session.get(f"/chat/assets/{version}/{name}") as file:
                     assert file.status == 404
+
+    run(story())
+
+
+def drafts_of(client: Client) -> list[str]:
+    return [data["text"] for name, _, data in client.events if name == "draft"]
+
+
+def test_a_reply_is_seen_while_it_grows_by_its_visitor_alone(postgres_dsn, caplog):
+    async def story():
+        async with chat(postgres_dsn) as (platform, session):
+            client, stranger = Client(session), Client(session)
+            async with client.listening(), stranger.listening():
+                await client.post({"text": "write"})
+                await client.until(lambda: "beach" in "".join(drafts_of(client)))
+                assert client.texts == ["write"]
+                platform.go_on.set()
+                await client.until(client.has("".join(STORY)))
+                texts = drafts_of(client)
+                assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(texts))
+                assert "".join(STORY).startswith(texts[-1])
+                assert all(data["id"] is None for name, _, data in client.events if name == "draft")
+                platform.wake.publish("draft", json.dumps([client.conversation, (client.ids)[0], "too late"]))
+                platform.wake.publish("draft", "no hint")
+                await client.post({"text": "after"})
+                await client.until(client.has("echo: after"))
+                assert drafts_of(client) == texts
+                await stranger.post({"text": "hello"})
+                await stranger.until(stranger.has("echo: hello"))
+                assert drafts_of(stranger) == []
+
+    run(story())
+    assert "beach" not in caplog.text
+
+
+def test_a_handler_that_runs_again_begins_its_draft_anew(postgres_dsn):
+    async def story():
+        async with chat(postgres_dsn) as (platform, session):
+            client = Client(session)
+            async with client.listening():
+                await client.post({"text": "write badly"})
+                await client.until(lambda: "beach" in "".join(drafts_of(client)))
+                before = len(drafts_of(client))
+                platform.go_on.set()
+                await client.until(lambda: len(drafts_of(client)) > before)
+                assert STORY[0].startswith(drafts_of(client)[before][: len(STORY[0])])
+                platform.go_on.set()
+                await client.until(client.has("".join(STORY)))
+            assert client.texts == ["write badly", "".join(STORY)]
+
+    run(story())
+
+
+def test_who_comes_back_later_gets_no_draft_but_the_whole(postgres_dsn):
+    async def story():
+        async with chat(postgres_dsn) as (platform, session):
+            client = Client(session)
+            async with client.listening():
+                await client.post({"text": "write"})
+                await client.until(lambda: drafts_of(client))
+            cursor = client.events[-2][1] or client.events[0][1]
+            client.events.clear()
+            platform.go_on.set()
+            async with client.listening(cursor):
+                await client.until(client.has("".join(STORY)))
+            assert drafts_of(client) == []
 
     run(story())

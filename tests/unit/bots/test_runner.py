@@ -81,6 +81,68 @@ async def number_pieces():
     yield 1
 
 
+class Shown:
+    """What people saw while it was written (implements `core.drafting.Drafts` and `Growing`)."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self.ended = 0
+
+    def begin(self, _incoming):
+        return self
+
+    def show(self, text: str) -> None:
+        self.texts.append(text)
+
+    def end(self) -> None:
+        self.ended += 1
+
+
+def shown_by(function) -> tuple[Shown, Effects | HandlerFailed]:
+    async def story():
+        handler, shown = PythonBot(one(function)), Shown()
+        handler.drafts = shown
+        try:
+            return shown, await handler.handle(incoming())
+        except HandlerFailed as error:
+            return shown, error
+        finally:
+            handler.close()
+
+    return asyncio.run(story())
+
+
+def test_a_text_in_pieces_is_shown_while_it_grows():
+    async def yields():
+        yield "one "
+        yield "text"
+
+    async def streams(chat: Chat):
+        assert await chat.stream(pieces(), ["Go on"]) == "one text"
+        chat.send("between")
+        return pieces()
+
+    shown, effects = shown_by(yields)
+    assert (shown.texts, effects.actions, shown.ended) == (["one ", "one text"], (Send("one text"),), 1)
+    shown, effects = shown_by(streams)
+    assert effects.actions == (Send("one text", ((Button("Go on"),),)), Send("between"), Send("one text"))
+    assert shown.texts == ["one ", "one text", "one text\n\none ", "one text\n\none text"]
+
+
+def test_a_draft_ends_with_its_run_however_that_ends():
+    async def breaks():
+        yield "one "
+        raise ValueError
+
+    async def declines():
+        yield "one "
+        raise Declined("No.")
+
+    assert shown_by(breaks)[0].ended == 1
+    shown, effects = shown_by(declines)
+    assert (shown.ended, effects.actions) == (1, (Send("No.", plain=True),))
+
+
 @pytest.mark.parametrize(
     ("function", "why"),
     [
