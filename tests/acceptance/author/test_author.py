@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import queue
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 
 from botstead.processes.cli import author
 from botstead.processes.cli.dev_room import snapshot
+from tests.doubles.rest_service import rest_service
 
 BOTSTEAD = [sys.executable, "-m", "botstead"]
 PATIENCE = 40
@@ -31,9 +33,9 @@ def botstead(*arguments, cwd) -> subprocess.CompletedProcess[str]:
 class Terminal:
     """A person at `botstead dev`: types, and waits for what is shown."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
         self.process = subprocess.Popen(
-            [*BOTSTEAD, "dev", str(folder)],
+            [*BOTSTEAD, "dev", str(folder), *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -214,6 +216,44 @@ def test_dev_starts_with_a_broken_bot_and_waits_for_the_fix(folder):
         terminal.wait_for("counter: fixed 1")
         terminal.process.stdin.close()
         assert terminal.process.wait(PATIENCE) == 0
+
+
+WITH_SECRET = """
+import os, sys
+from botstead import Bot, Rest
+bot = Bot("caller")
+
+@bot.on.message
+async def h(crm: Rest):
+    seen = [*os.environ.values(), *sys.argv]
+    await crm.post("orders", {"seen": any("canary" in text for text in seen)})
+    return "called"
+"""
+
+
+def test_dev_gives_a_secret_from_a_file_and_says_which_is_missing(tmp_path):
+    async def story():
+        async with rest_service() as crm:
+            (tmp_path / "bot.py").write_text(WITH_SECRET)
+            table = f'[rest.crm]\nbase = "{crm.origin}"\nauth = "bearer"\nsecret = "crm_token"\n'
+            (tmp_path / "bot.toml").write_text(table)
+            (tmp_path / "token").write_text("canary\n")
+            await asyncio.to_thread(_talk)
+            assert [(asked.headers["authorization"], asked.body) for asked in crm.asked] == [("Bearer canary", b'{"seen":false}')]
+
+    def _talk():
+        with Terminal(tmp_path) as terminal:
+            terminal.wait_for("caller is ready.")
+            terminal.type("x")
+            terminal.wait_for("lacks the secret crm_token.")
+        with Terminal(tmp_path, "--secret", f"crm_token={tmp_path / 'token'}") as terminal:
+            terminal.wait_for("caller is ready.")
+            terminal.type("x")
+            terminal.wait_for("caller: called")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BOTSTEAD_EGRESS_ALLOW", "127.0.0.1")
+        asyncio.run(story())
 
 
 def test_dev_ends_with_ctrl_c(folder):

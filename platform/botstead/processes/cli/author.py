@@ -17,6 +17,7 @@ import click
 from botstead.bots.bot import NAME
 from botstead.bots.loader import SOURCE
 from botstead.processes.cli.dev_room import DevRoom
+from botstead.processes.cli.secrets import read_secrets
 
 TEMPLATES = Path(__file__).parent / "first_bot"
 _SUFFIX = ".txt"
@@ -78,13 +79,14 @@ def test(folder: Path, pytest_arguments: Sequence[str]) -> None:
 
 @click.command()
 @_folder
-def dev(folder: Path) -> None:
+@click.option("--secret", multiple=True, help="NAME=FILE, a secret that bot.toml names; may be given again.")
+def dev(folder: Path, secret: Sequence[str]) -> None:
     """Talk with a bot in this terminal; it is loaded again whenever a file in its folder changes."""
     _require_folder(folder)
     if not (folder / SOURCE).is_file():
         raise click.ClickException(f"{folder} has no {SOURCE}. `botstead new NAME` writes a first one.")
     with contextlib.suppress(KeyboardInterrupt):
-        asyncio.run(DevRoom(folder.resolve()).run())
+        asyncio.run(DevRoom(folder.resolve(), read_secrets(secret)).run())
 
 
 def _require_folder(folder: Path) -> None:

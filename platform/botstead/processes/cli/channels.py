@@ -9,7 +9,7 @@ import click
 
 from botstead.processes.cli.client import Client, address, with_api
 from botstead.processes.cli.output import Output
-from botstead.processes.cli.secrets import named, read_secret, write_secret
+from botstead.processes.cli.secrets import named, read_secret, read_secrets, write_secret
 
 COLUMNS = ("id", "bot", "kind", "name", "enabled", "health", "wrong", "hook_url")
 
@@ -53,7 +53,7 @@ def add_channel(api: Client, out: Output, *, bot: str, output: Path | None, show
         "kind": given["kind"],
         "name": given["name"],
         "settings": named(given["setting"], "--setting"),
-        "secrets": _secrets(given["secret"]),
+        "secrets": read_secrets(given["secret"]),
     }
     with write_secret(output) as write:
         made = api.call("POST", address("v1", "bots", bot, "channels"), body=body)
@@ -110,10 +110,6 @@ def channel_health(api: Client, out: Output, *, channel: str) -> None:
     out.record(found)
     if found["status"] == "failing":
         raise SystemExit(1)
-
-
-def _secrets(pairs: tuple[str, ...]) -> dict[str, str]:
-    return {name: read_secret(Path(path)) for name, path in named(pairs, "--secret").items()}
 
 
 def _made(out: Output, made: dict[str, Any], *, show: bool, kept: bool) -> None:

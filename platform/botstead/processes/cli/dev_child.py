@@ -1,7 +1,8 @@
 """The process of `botstead dev` that holds one version of the bot. A new version is a new process.
 
-Started as `python -m botstead.processes.cli.dev_child FOLDER`. One JSON document a line: `Ready` or `Broken` first, then one
-`Said` for each `Heard`. The conversation itself lives with the parent, so that it outlives each version.
+Started as `python -m botstead.processes.cli.dev_child FOLDER`. One JSON document a line. It reads the bot's secrets first, by name, and
+writes `Ready` or `Broken`, then one `Said` for each `Heard`. The conversation itself lives with the parent, so that it outlives each
+version.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from botstead.bots.runner import PythonBot
 from botstead.bots.testing import Rehearsal
 from botstead.core.errors import BotsteadError, HandlerFailed
 from botstead.core.messages import Action, Event, Kind, Person
+from botstead.core.money import Payment
 from botstead.processes import bot_host, environment
 from botstead.processes.services import ToldSecrets
 
@@ -39,7 +41,7 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
 
 
 class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was written or pressed.
+    """What was written, pressed or paid.
 
     Args:
         number: never the same twice in one conversation.
@@ -47,6 +49,7 @@ class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
         text: what was written.
         button: the value of the button that was pressed.
         message_id: the message with the button.
+        payment: what became of a payment, instead of anything that was written.
     """
 
     number: int
@@ -54,6 +57,7 @@ class Heard(msgspec.Struct, frozen=True, omit_defaults=True):
     text: str = ""
     button: str = ""
     message_id: str = ""
+    payment: Payment | None = None
 
 
 class Said(msgspec.Struct, frozen=True, tag="said"):
@@ -80,7 +84,9 @@ def main(folder: Path, values: Mapping[str, str]) -> None:
     channel = os.fdopen(os.dup(1), "wb", buffering=0)
     os.dup2(2, 1)  # what the author prints goes to the terminal, not into the conversation
     try:
-        providers, outside = bot_host.build(environment.effective(values), folder, secrets=ToldSecrets())
+        secrets = ToldSecrets()
+        secrets.take(sys.stdin.buffer.readline() or b"{}")
+        providers, outside = bot_host.build(environment.effective(values), folder, secrets=secrets)
         room = Rehearsal(
             lambda: PythonBot.load(folder, providers=providers, outside=outside), person=VISITOR, group=False, channel="dev"
         )
@@ -98,7 +104,7 @@ async def _serve(room: Rehearsal, channel: IO[bytes]) -> None:
 
 async def _answer(room: Rehearsal, heard: Heard) -> Said:
     room.resume(heard.state.encode())
-    kind = Kind.BUTTON if heard.button else Kind.MESSAGE
+    kind = Kind.PAYMENT if heard.payment else Kind.BUTTON if heard.button else Kind.MESSAGE
     event = Event(
         kind,
         "dev",
@@ -108,6 +114,7 @@ async def _answer(room: Rehearsal, heard: Heard) -> Said:
         message_id=heard.message_id or f"in-{heard.number}",
         button=heard.button,
         press=f"press-{heard.number}" if heard.button else "",
+        payment=heard.payment,
     )
     try:
         reply = await room.deliver(event)

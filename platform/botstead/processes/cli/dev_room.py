@@ -12,14 +12,16 @@ import io
 import sys
 import threading
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import click
 import msgspec
 
-from botstead.core.messages import Action, AnswerButton, Button, Delete, Edit, Send
+from botstead.core.messages import Action, AnswerButton, Button, Delete, Edit, Pay, Refund, Send
+from botstead.core.money import Payment
 from botstead.processes.cli.dev_child import Broken, Heard, Ready, Said
+from botstead.processes.cli.dev_till import CHOICES, DevTill
 
 LOOK = 0.3
 """Seconds between two looks at the folder."""
@@ -53,16 +55,18 @@ class Version:
         self._process = process
 
     @classmethod
-    async def start(cls, folder: Path) -> Version | str:
+    async def start(cls, folder: Path, secrets: Mapping[str, str]) -> Version | str:
         """Start a process; returns why it cannot run if it cannot.
 
         Args:
             folder: the bot's.
+            secrets: what the bot calls services with; they go over the pipe.
         """
         command = (sys.executable, "-P", "-m", "botstead.processes.cli.dev_child", str(folder))
         process = await asyncio.create_subprocess_exec(*command, stdin=PIPE, stdout=PIPE, limit=_LINE, start_new_session=True)
         version = cls(process, "")
         try:
+            await version._give(secrets)
             first = await version._read(START)
         except Gone:
             await version.stop()
@@ -75,6 +79,12 @@ class Version:
             return version
         await version.stop()
         return first.why if isinstance(first, Broken) else "The bot's process spoke out of turn."
+
+    async def _give(self, secrets: Mapping[str, str]) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(msgspec.json.encode(secrets) + b"\n")
+        with contextlib.suppress(ConnectionError):  # the read that follows says that it is gone
+            await self._process.stdin.drain()
 
     async def tell(self, heard: Heard) -> Said:
         """Let the bot handle something.
@@ -117,18 +127,21 @@ class Version:
 class DevRoom:
     """The terminal's side: reads lines, watches the folder, swaps versions, shows what is said."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, secrets: Mapping[str, str]) -> None:
         """Build it.
 
         Args:
             folder: the bot's.
+            secrets: what the bot calls services with, by name.
         """
         self._folder = folder
+        self._secrets = secrets
         self._events: asyncio.Queue[str | Snapshot | None] = asyncio.Queue(8)
         self._version: Version | None = None
         self._state = "{}"
         self._number = 0
         self._buttons: list[tuple[Button, str]] = []
+        self._till = DevTill()
 
     async def run(self) -> None:
         """Talk until the input ends or somebody writes /quit."""
@@ -168,7 +181,7 @@ class DevRoom:
 
     async def _swap(self) -> None:
         """Start a new version, and let it take over if it can be loaded."""
-        started = await Version.start(self._folder)
+        started = await Version.start(self._folder, self._secrets)
         if isinstance(started, str):
             stays = " The earlier version goes on." if self._version is not None else ""
             click.secho(f"{started}{stays}", fg="red")
@@ -182,8 +195,14 @@ class DevRoom:
         if self._version is None:
             click.secho("The bot cannot be loaded yet. Fix the file named above.", fg="red")
             return
-        self._number += 1
-        heard = Heard(self._number, self._state, text=line)
+        if line in CHOICES:
+            payment = self._till.choose(line)
+            if payment is None:
+                click.secho("The bot asks for no payment.", fg="red")
+                return
+            await self._tell(Heard(self._next(), self._state, payment=payment))
+            return
+        heard = Heard(self._next(), self._state, text=line)
         if line.startswith("#") and line[1:].isdecimal():
             number = int(line[1:])
             if not 1 <= number <= len(self._buttons):
@@ -191,13 +210,23 @@ class DevRoom:
                 return
             button, message_id = self._buttons[number - 1]
             heard = Heard(self._number, self._state, text=button.label, button=button.token, message_id=message_id)
+        await self._tell(heard)
+
+    def _next(self) -> int:
+        self._number += 1
+        return self._number
+
+    async def _tell(self, heard: Heard) -> None:
+        """Let the bot handle something and show what it does; then what becomes of payments through it."""
+        assert self._version is not None
         try:
             said = await self._version.tell(heard)
         except Gone:
             await self._replace_gone()
             return
         self._state = said.state
-        self._show(said)
+        for payment in self._show(said):
+            await self._tell(Heard(self._next(), self._state, payment=payment))
 
     async def _replace_gone(self) -> None:
         assert self._version is not None
@@ -206,9 +235,17 @@ class DevRoom:
         click.secho("The bot's process ended; nothing of this message took effect.", fg="red")
         await self._swap()
 
-    def _show(self, said: Said) -> None:
+    def _show(self, said: Said) -> list[Payment]:
+        """Print what the bot does; returns the payments that it gave back."""
         assert self._version is not None
+        gone: list[Payment] = []
         for index, action in enumerate(said.actions):
+            if isinstance(action, Pay):
+                click.echo(f"{self._version.name}: {self._till.ask(action)}")
+            if isinstance(action, Refund):
+                payment = self._till.give_back(action)
+                gone.extend([payment] if payment is not None else [])
+                click.echo(f"{self._version.name}: {'(gave money back)' if payment else '(there is no such money to give back)'}")
             for line in shown(action):
                 click.echo(f"{self._version.name}: {line}")
             if isinstance(action, Send | Edit) and action.buttons:
@@ -217,6 +254,7 @@ class DevRoom:
                 click.echo("  " + "   ".join(f"#{number} {item.label}" for number, (item, _) in enumerate(self._buttons, 1)))
         if said.failure:
             click.secho(said.failure, fg="red")
+        return gone
 
 
 def shown(action: Action) -> Iterator[str]:

@@ -38,6 +38,15 @@ def named(pairs: Sequence[str], option: str) -> dict[str, str]:
     return found
 
 
+def read_secrets(pairs: Sequence[str]) -> dict[str, str]:
+    """Read options like `--secret token=FILE`.
+
+    Raises:
+        click.ClickException: one has no `=`, or its file cannot be read or is empty.
+    """
+    return {name: read_secret(Path(path)) for name, path in named(pairs, "--secret").items()}
+
+
 @contextmanager
 def write_secret(path: Path | None) -> Iterator[Callable[[str | None], None]]:
     """Open a new file for a secret before it is made, so that a secret shown once is never lost for want of a place.
