@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import parse_qs, parse_qsl, unquote
+from urllib.parse import parse_qsl, unquote
 
 import msgspec
 
@@ -156,7 +156,7 @@ class Till:
         books, query = self.books, dict(parse_qsl(asked.query))
         name = unquote(asked.path.removeprefix(f"{PAGES}/"))
         if asked.method == "GET" and name != asked.path:
-            return "look", lambda: shown(books.look(name, _authorized(asked).get("expand[]", [])))
+            return "look", lambda: shown(books.look(name, _expanded(asked)))
         known: dict[tuple[str, str], tuple[str, Callable[[], Any]]] = {
             ("POST", PAGES): ("open", lambda: shown(books.open(_form(asked)))),
             ("POST", REFUNDS): ("refund", lambda: books.refund(_form(asked))),
@@ -180,13 +180,17 @@ def _again(kept: Kept, asked: Asked) -> Reply:
     return Reply(kept.status, kept.body, replayed=True)
 
 
-def _authorized(asked: Asked) -> dict[str, list[str]]:
-    """Return the query of a request that may be made."""
+def _authorized(asked: Asked) -> None:
     if not _KEY.fullmatch(asked.headers.get("authorization", "")):
         raise Refused("Invalid API Key provided.", status=401)
     if asked.headers.get("stripe-version") != VERSION:
         raise Refused("The version of the API is not the one of these books.")
-    return parse_qs(asked.query)
+
+
+def _expanded(asked: Asked) -> list[str]:
+    """Return what is to be shown whole: `expand[]`, or `expand[0]` as Stripe's own client writes."""
+    _authorized(asked)
+    return [value for name, value in parse_qsl(asked.query) if name.startswith("expand[")]
 
 
 def _form(asked: Asked) -> dict[str, Any]:
