@@ -1,8 +1,8 @@
 """The process of `botstead dev` that holds one version of the bot. A new version is a new process.
 
-Started as `python -m botstead.processes.cli.dev_child FOLDER`. One JSON document a line. It reads the bot's secrets first, by name, and
-writes `Ready` or `Broken`, then one `Said` for each `Heard`. The conversation itself lives with the parent, so that it outlives each
-version.
+Started as `python -m botstead.processes.cli.dev_child FOLDER`. One JSON document a line. It reads the bot's secrets first, by
+name, and writes `Ready` or `Broken`, then one `Said` for each `Heard`. The conversation itself lives with the parent, so that it
+outlives each version.
 """
 
 from __future__ import annotations
