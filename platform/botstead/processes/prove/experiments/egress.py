@@ -7,29 +7,33 @@ import random
 import ssl
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from botstead.core.errors import EgressError, EgressRefused, EgressUnsent
-from botstead.core.messages import Call
+from botstead.core.messages import Call, Response
 from botstead.processes.prove import elsewhere
 from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.features import featured
 from botstead.processes.prove.lures import LISTED, PUBLIC, Lure, lures, written
 from botstead.processes.prove.traps import Traps, traps
 from botstead.runtime.egress import EgressClient, Resolver
+from botstead.runtime.outside import Outside, Policy
 
 if TYPE_CHECKING:
     from botstead.processes.prove.stage import Stage
 
 PATHS = {"lean": "POST", "general": "PUT"}
+SERVICE = "service"
+"""Calls as handlers make them: the breaker must not take those that were given up for failures."""
 AT_ONCE = 80
 PLACES = 64
 LONGEST = 0.05
 """Seconds that the server takes at most, and that a call has at most."""
 AFTERWARDS = 100
+STREAM = "stream"
 PATIENCE = 8.0
 TOGETHER = 32
 EACH_SECONDS = 3.0
@@ -38,7 +42,7 @@ EACH_SECONDS = 3.0
 @experiment("E11", "Thousands of calls are given up, and those after them work", promises=("P11",), minutes=0.5)
 async def churn(stage: Stage) -> None:
     """Give up calls at every moment of their life, by deadline and by hand; then call as usual."""
-    for name in PATHS:
+    for name in (*PATHS, SERVICE):
         async with _sluggish(stage) as server:
             played = _Churn(stage, server, name)
             await played.give_up(10_000 if stage.full else 3_000)
@@ -90,14 +94,20 @@ class _Churn:
         self._stage, self._server, self._name = stage, server, name
         self._files = _files()
         self._client = EgressClient(allow=[f"{LISTED}:{server.port}"], concurrency=PLACES)
+        self._service = Outside(self._client).service(SERVICE, Policy(places=PLACES)) if name == SERVICE else None
         self._found: Counter[str] = Counter()
         self._wrong: list[str] = []
 
     def _call(self, path: str, seconds: float) -> Call:
-        return Call(method=PATHS[self._name], url=f"http://{LISTED}:{self._server.port}{path}", timeout=seconds)
+        return Call(method=PATHS.get(self._name, "GET"), url=f"http://{LISTED}:{self._server.port}{path}", timeout=seconds)
+
+    async def _made(self, call: Call) -> Response:
+        if self._service is not None:
+            return await self._service.ask(call, seconds=call.timeout)
+        return await self._client.call(call)
 
     async def give_up(self, calls: int) -> None:
-        """Make calls that have 0 to 50 ms; every fourth is cancelled instead."""
+        """Make calls that have 0 to 50 ms; every fourth is cancelled instead, of those to a service every one."""
         stage, name = self._stage, self._name
         chance, gate = random.Random(stage.seed), asyncio.Semaphore(AT_ONCE)  # noqa: S311  # no secret
 
@@ -107,7 +117,9 @@ class _Churn:
 
         began = time.monotonic()
         stage.note(f"{calls} calls are given up ({name})", kind="fault")
-        await asyncio.gather(*(one(chance.uniform(0, LONGEST), by_hand=not number % 4) for number in range(calls)))
+        await asyncio.gather(
+            *(one(chance.uniform(0, LONGEST), by_hand=self._service is not None or not number % 4) for number in range(calls))
+        )
         stage.note(f"so they ended in {time.monotonic() - began:.1f} s: {dict(self._found)}", kind="recovery")
         stage.at_least("P11", f"calls given up ({name})", calls - self._found["answered"], calls / 4)
         stage.at_least(
@@ -117,7 +129,7 @@ class _Churn:
     async def _give_up(self, seconds: float, *, by_hand: bool) -> None:
         try:
             async with asyncio.timeout(seconds if by_hand else None):
-                await self._client.call(self._call("/slow", PATIENCE if by_hand else seconds))
+                await self._made(self._call("/slow", PATIENCE if by_hand else seconds))
         except (EgressError, TimeoutError) as error:
             self._found[type(error).__name__] += 1
         else:
@@ -131,7 +143,7 @@ class _Churn:
 
     async def _ask(self, path: str) -> None:
         try:
-            response = await self._client.call(self._call(path, PATIENCE))
+            response = await self._made(self._call(path, PATIENCE))
         except EgressError as error:
             self._wrong.append(f"{path}: {type(error).__name__} {error.message}")
         else:
@@ -186,8 +198,8 @@ async def _watched(stage: Stage, *, everywhere: bool) -> None:
             Lure(what=f"public {address}", url=f"http://{written(address)}:{watched.trap}/", arrive=1) for address in PUBLIC
         ]
         tried = [*lures(watched.trap, watched.door), *(public if everywhere else ())]
-        for name, method in PATHS.items():
-            calls = _Calls(watched)
+        for name, method in {**PATHS, STREAM: "POST"}.items():
+            calls = _Calls(watched, streamed=name == STREAM)
             await calls.make(tried, method)
             calls.check(stage, name)
             watched.caught.clear()
@@ -197,8 +209,9 @@ async def _watched(stage: Stage, *, everywhere: bool) -> None:
 class _Calls:
     """Calls that are lured, and those that followed."""
 
-    def __init__(self, watched: Traps) -> None:
+    def __init__(self, watched: Traps, *, streamed: bool) -> None:
         self._watched = watched
+        self._streamed = streamed
         self._tls = ssl.create_default_context()
         self._made = 0
         self._wrong: list[str] = []
@@ -225,16 +238,23 @@ class _Calls:
         client = EgressClient(allow=listed, resolver=_answering(lure.answers) if lure.answers else None, tls=self._tls)
         for number in range(lure.calls):
             self._made += 1
-            arrived = await _arrives(client, Call(method=method, url=lure.url, timeout=EACH_SECONDS))
+            call = Call(method=method, url=lure.url, timeout=EACH_SECONDS)
+            arrived = await _arrives(_read(client, call) if self._streamed else client.call(call))
             if arrived != (number < lure.arrive):
                 self._wrong.append(f"{lure.what}, call {number + 1}: {'arrived' if arrived else 'did not arrive'}")
         await client.close()
 
 
-async def _arrives(client: EgressClient, call: Call) -> bool:
+async def _read(client: EgressClient, call: Call) -> None:
+    async with client.stream(call, first=EACH_SECONDS, idle=EACH_SECONDS) as answer:
+        async for _piece in answer:
+            pass
+
+
+async def _arrives(call: Awaitable[object]) -> bool:
     """Whether anything was sent."""
     try:
-        await client.call(call)
+        await call
     except (EgressRefused, EgressUnsent):
         return False
     except EgressError:

@@ -1,13 +1,14 @@
-"""The provider of one bot goes wrong in each way that providers do; the others must not notice, and it must recover."""
+"""What one bot calls goes wrong in each way that providers and services do; the others must not notice, and it must recover."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
+from botstead.processes.prove.called import KINDS, Called, called
 from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.hurt import Hurt, cases
 from botstead.processes.prove.installation import installation
@@ -17,6 +18,8 @@ from botstead.processes.prove.quantile import quantile
 from botstead.processes.prove.traps import traps
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from botstead.processes.prove.installation import Installation
     from botstead.processes.prove.stage import Stage
 
@@ -37,16 +40,27 @@ RECOVERY = 90.0
 QUICK = 15.0
 
 
-@experiment("E10", "The provider of one bot goes wrong in each way", promises=("P1", "P2", "P3", "P4", "P11"), minutes=8)
+@experiment(
+    "E10",
+    "The provider of one bot, or a service that it calls, goes wrong in each way",
+    promises=("P1", "P2", "P3", "P4", "P11"),
+    minutes=8,
+)
 async def providers(stage: Stage) -> None:
     """Play each way on a bot of its own: one after the other, or in a small experiment all at once."""
     async with AsyncExitStack() as stack:
         caught = await stack.enter_async_context(traps(everywhere=False))
         ways = cases(caught.trap, retry_after=7 if stage.full else 3)
-        bots = dict.fromkeys((*WELL, *(case.name for case in ways)), CHAIN)
+        callers = [await stack.enter_async_context(called(kind)) for kind in KINDS]
+        bots = dict.fromkeys((*WELL, *(case.name for case in ways), *(caller.case.name for caller in callers)), CHAIN)
+        folder = _written(stage, bots, callers)
         # All of loopback is listed: that no redirect is followed must not be the guard's doing.
-        running = await stack.enter_async_context(installation(stage, settings={"egress_allow": "127.0.0.1"}, bots=bots))
-        hurts = [await Hurt.prepared(running, case, stack) for case in ways]
+        settings = {"egress_allow": "127.0.0.1", "bots": str(folder)}
+        running = await stack.enter_async_context(installation(stage, settings=settings, bots=bots))
+        hurts: list[Hurt | Called] = [await Hurt.prepared(running, case, stack) for case in ways]
+        for caller in callers:
+            caller.runs(running)
+        hurts += callers
         running.hooks += [hurts[0].hook] * SHARES
         conversations = len(running.hooks) * (200 if stage.full else 30)
         load = Load(stage, running, updates=1_000_000, conversations=conversations, rate=300 if stage.full else 200)
@@ -60,10 +74,22 @@ async def providers(stage: Stage) -> None:
         judge(load, running).check(stage, allowed_again=UNDER_WAY)
 
 
+def _written(stage: Stage, bots: Mapping[str, str], callers: Sequence[Called]) -> Path:
+    """Write the folder of bots: those that call list their service."""
+    folder = stage.folder / "hurt"
+    folder.mkdir()
+    for caller in callers:
+        caller.write(folder)
+    for name in set(bots) - {caller.case.name for caller in callers}:
+        (folder / name).mkdir()
+        (folder / name / "bot.py").write_text(bots[name])
+    return folder
+
+
 class _Round:
     """Some bots that are hurt at the same time, and how the others fare."""
 
-    def __init__(self, running: Installation, load: Load, hurts: Sequence[Hurt]) -> None:
+    def __init__(self, running: Installation, load: Load, hurts: Sequence[Hurt | Called]) -> None:
         self._running, self._load, self._hurts = running, load, hurts
         self._tokens = {hurt.hook.token for hurt in hurts}
         self._worker = running.of("worker")[0]
