@@ -7,7 +7,6 @@ from typing import Protocol
 
 from botstead.channels import registry
 from botstead.core.ports import Account, ChannelKind, Handler, PaymentProvider
-from botstead.integrations.paypal import PayPal
 from botstead.integrations.paypal.client import PayPal
 from botstead.integrations.stripe.client import Stripe
 from botstead.integrations.testpay.client import TestPay
