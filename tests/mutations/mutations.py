@@ -268,6 +268,28 @@ MUTATIONS = (
         (Edit("pipeline/retry.py", "return Retry(after)", "return Retry(after / 2)"),),
     ),
     Mutation(
+        "never-left-alone",
+        "P11",
+        "E10",
+        "a service that fails again and again is called as before",
+        (Edit("runtime/outside/breaker.py", "if self._failures < self._limit:", "if self._failures >= 0:"),),
+    ),
+    Mutation(
+        "all-probe-at-once",
+        "P11",
+        "E10",
+        "when a rest is over, all calls are let through to see",
+        (
+            Edit("runtime/outside/breaker.py", "if self._probing or now < self._until:", "if now < self._until:"),
+            Edit(
+                "runtime/outside/breaker.py",
+                "        self._until = now + self._rest\n        return Ticket",
+                "        return Ticket",
+            ),
+            Edit("runtime/outside/breaker.py", "return max(left, self._first) if self._probing else left", "return left"),
+        ),
+    ),
+    Mutation(
         "certificates-believed",
         "P11",
         "E10",
