@@ -14,6 +14,7 @@ from botstead.core.messages import Event, Kind, Send
 from botstead.core.ports import Incoming
 from botstead.core.secret import Secret
 from botstead.core.settings import Settings
+from botstead.pipeline import drafts
 from botstead.pipeline.hosted import BotDied, HostedBot
 from botstead.processes import bot_host, models
 from botstead.processes.services import telling
@@ -22,7 +23,8 @@ from botstead.runtime.sealing import Sealer
 from botstead.store.llm_usage import LlmDay, UsageRows
 from botstead.store.postgres import Postgres
 from botstead.store.registry import Registry
-from tests.doubles.llm import KEY, WORDS, llm
+from botstead.store.valkey import MemoryWake
+from tests.doubles.llm import KEY, WORDS, llm, words
 
 FOLDER = Path(__file__).parent / "poet"
 
@@ -128,5 +130,28 @@ def test_a_process_that_died_counts_as_having_taken_all_that_it_was_lent(postgre
             await here.ask("die")
         day = await here.settled(1)
         assert (day.cost, day.estimated) == (0.00025, 1)
+
+    run(postgres_dsn, story)
+
+
+def test_its_reply_is_seen_while_it_grows(postgres_dsn):
+    async def story(here):
+        wake, heard, first = MemoryWake(), [], asyncio.Event()
+
+        def hear(hint: str) -> None:
+            heard.append(drafts.read(hint))
+            first.set()
+
+        wake.subscribe(drafts.TOPIC, hear)
+        here.bot.drafts = drafts.Drafts(wake, ["webchat"])
+        gate = asyncio.Event()
+        begin, *rest = words(*WORDS)[1:]
+        here.double.play([begin, gate, *rest])
+        asking = asyncio.create_task(here.ask("stream how is the sea", 7))
+        await first.wait()
+        assert heard == [drafts.Drafted("1.a", 7, WORDS[0])]
+        gate.set()
+        assert await asking == "".join(WORDS)
+        assert (await here.settled(1)).answered == 6
 
     run(postgres_dsn, story)

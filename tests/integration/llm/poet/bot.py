@@ -25,3 +25,10 @@ async def die(llm: Llm) -> str:
     """Ask the model, then die."""
     await llm.ask("?")
     os._exit(3)
+
+
+@bot.command("stream <question>")
+async def stream(question: str, llm: Llm):
+    """Say what the model says, while it says it."""
+    async for piece in llm.stream(question):
+        yield piece
