@@ -326,6 +326,16 @@ def test_an_answer_is_kept_as_long_as_it_is_fresh_for_this_bot_alone():
     told(story)
 
 
+def test_a_path_has_a_time_of_its_own():
+    async def story(setting):
+        desk = setting.desk()
+        assert [(await desk(incoming()).json("a", cache=60.0))["number"] for _ in range(2)] == [1, 1]
+        assert (await desk(incoming()).json("a"))["number"] == 2
+        assert [(await setting.desk(cache=60.0)(incoming()).json("b", cache=0.0))["number"] for _ in range(2)] == [3, 4]
+
+    told(story)
+
+
 def test_what_has_not_changed_is_not_sent_again():
     async def story(setting):
         desk = setting.desk(cache=60.0)

@@ -53,15 +53,22 @@ class Rest:
         self._incoming = incoming
         self._made = 0
 
-    async def get(
-        self, path: Path, params: Params | None = None, *, headers: Headers | None = None, seconds: float = 0.0
+    async def get(  # noqa: PLR0913  what a call needs, each by name
+        self,
+        path: Path,
+        params: Params | None = None,
+        *,
+        headers: Headers | None = None,
+        cache: float | None = None,
+        seconds: float = 0.0,
     ) -> Response:
-        """Fetch. With `cache` in `bot.toml` an answer 200 may be one from a while ago, unless headers are given.
+        """Fetch. With `cache` an answer 200 may be one from a while ago, unless headers are given.
 
         Args:
             path: see the class.
             params: the query; a list stands for several values.
             headers: sent as they are.
+            cache: seconds that an answer of this path is fresh, instead of those of `bot.toml`; 0 always asks.
             seconds: all tries together; by default `timeout` of `bot.toml`.
 
         Returns:
@@ -75,8 +82,9 @@ class Rest:
         """
         declared = self._service.declared
         call = self._call("GET", path, params, None, headers)
-        if declared.cache and not headers:
-            return await self._service.kept(self._incoming.bot, call, seconds=seconds or declared.timeout)
+        fresh = declared.cache if cache is None else cache
+        if fresh > 0 and not headers:
+            return await self._service.kept(self._incoming.bot, call, fresh=fresh, seconds=seconds or declared.timeout)
         return await self._send(call, seconds)
 
     async def post(
@@ -114,8 +122,15 @@ class Rest:
         """Delete. Arguments and errors as for `get`; it is repeated when no answer came."""
         return await self._send(self._call("DELETE", path, params, None, headers), seconds)
 
-    async def json(
-        self, path: Path, params: Params | None = None, *, method: str = "GET", data: Any = None, seconds: float = 0.0
+    async def json(  # noqa: PLR0913  likewise
+        self,
+        path: Path,
+        params: Params | None = None,
+        *,
+        method: str = "GET",
+        data: Any = None,
+        cache: float | None = None,
+        seconds: float = 0.0,
     ) -> Any:
         """Ask for JSON and decode it; None when the answer is empty.
 
@@ -124,6 +139,7 @@ class Rest:
             params: as for `get`.
             method: GET, POST, …
             data: as for `post`.
+            cache: as for `get`.
             seconds: as for `get`.
 
         Raises:
@@ -131,7 +147,7 @@ class Rest:
             EgressError: as for `get`.
         """
         if method.upper() == "GET":
-            response = await self.get(path, params, seconds=seconds)
+            response = await self.get(path, params, cache=cache, seconds=seconds)
         else:
             response = await self._send(self._call(method.upper(), path, params, data, None), seconds)
         name = self._service.declared.name

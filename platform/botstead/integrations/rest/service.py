@@ -22,7 +22,7 @@ from botstead.integrations.rest.tokens import Tokens
 from botstead.runtime.outside import Keeping, Outside, Policy, Service
 
 UNCHANGED_KEPT: Final = 86_400.0
-"""Seconds that an answer with an ETag is kept, to ask whether it has changed, beyond the time that it is told without asking."""
+"""Seconds that an answer with an ETag is kept, to ask whether it has changed."""
 _LARGEST: Final = 180_000
 """Bytes of a body that is kept."""
 _UNAUTHORIZED: Final = 401
@@ -86,20 +86,20 @@ class RestService:
             self._tokens.drop(token)  # it was refused before anything was done, so this can be repeated
         return response
 
-    async def kept(self, bot: str, call: Call, *, seconds: float) -> Response:
+    async def kept(self, bot: str, call: Call, *, fresh: float, seconds: float) -> Response:
         """Make a GET as the bot, or tell what the service said a while ago.
 
         Args:
             bot: the bot's name.
             call: as for `call`.
+            fresh: seconds that an answer is told without asking.
             seconds: all of it.
 
         Raises:
             EgressError: no answer came, and nothing is kept.
         """
-        declared, key = self.declared, f"{bot} {call.url}"
-        over, service = time.monotonic() + seconds, self._service(bot)
-        keeping = Keeping(fresh=declared.cache, meanwhile=declared.stale)
+        over, service, key = time.monotonic() + seconds, self._service(bot), f"{bot} {call.url}"
+        keeping = Keeping(fresh=fresh, meanwhile=self.declared.stale)
         unkept: list[Response] = []
         try:
             found = await service.cached(
@@ -134,8 +134,7 @@ class RestService:
             return None
         fresh = Held(etag=response.headers.get("etag", ""), headers=response.headers, body=response.body)
         if fresh.etag:
-            lasts = self.declared.cache + self.declared.stale + UNCHANGED_KEPT
-            await self._outside.cache.set(name, msgspec.json.encode(fresh), lasts)
+            await self._outside.cache.set(name, msgspec.json.encode(fresh), UNCHANGED_KEPT)
         return fresh
 
     async def _proof(self, bot: str, service: Service, body: bytes, over: float) -> tuple[Proof, Secret | None]:
