@@ -53,7 +53,7 @@ class Rest:
         self._incoming = incoming
         self._made = 0
 
-    async def get(  # noqa: PLR0913  what a call needs, each by name
+    async def get(
         self,
         path: Path,
         params: Params | None = None,
@@ -122,7 +122,7 @@ class Rest:
         """Delete. Arguments and errors as for `get`; it is repeated when no answer came."""
         return await self._send(self._call("DELETE", path, params, None, headers), seconds)
 
-    async def json(  # noqa: PLR0913  likewise
+    async def json(  # noqa: PLR0913  what a call needs, each by name
         self,
         path: Path,
         params: Params | None = None,
