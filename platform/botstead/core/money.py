@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from enum import StrEnum
 from typing import Final
 
@@ -19,6 +19,8 @@ _EXPONENTS: Final[Mapping[str, int]] = dict.fromkeys(
 ) | dict.fromkeys(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"), 3)  # fmt: skip
 """Digits after the point where they are not two. Source: ISO 4217 list one, https://www.six-group.com/en/products-services/financial-information/data-standards.html"""
 _CURRENCY: Final = re.compile(r"[A-Z]{3}")
+_SHOWN: Final = 40
+"""Characters of a wrong amount that are repeated to whoever gave it."""
 MOST: Final = 10**12
 """Smallest units in one payment; above what any provider takes."""
 
@@ -74,13 +76,15 @@ def money(amount: str | int | Decimal, currency: str) -> Money:
         raise Invalid(f'An amount is a text such as "12.50", not {amount!r}: a float cannot hold it exactly.')
     try:
         units = Decimal(amount).scaleb(exponent(code))
-        whole = int(units)
-    except (InvalidOperation, ValueError, OverflowError) as error:
-        raise Invalid(f'{amount!r} is no amount: write it like "12.50".') from error
+        payable = 0 < units <= MOST  # before it becomes a whole number: of «1e300000» that would take seconds
+    except (ArithmeticError, ValueError) as error:
+        raise Invalid(f'{str(amount)[:_SHOWN]!r} is no amount: write it like "12.50".') from error
+    if not payable:
+        shown = f"{str(amount)[:_SHOWN]} {code}"
+        raise Invalid(f"{shown} cannot be paid: the amount must be above 0 and at most {MOST} of its smallest unit.")
+    whole = int(units)
     if units != whole:
         raise Invalid(f"{amount} has more digits after the point than {code}, which has {exponent(code)}.")
-    if not 0 < whole <= MOST:
-        raise Invalid(f"{amount} {code} cannot be paid: the amount must be above 0 and at most {MOST} of its smallest unit.")
     return Money(whole, code)
 
 
