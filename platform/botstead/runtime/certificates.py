@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cache
@@ -10,6 +11,7 @@ from typing import Final
 import httpx
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.verification import PolicyBuilder, Store, VerificationError
 
 MOST: Final = 8
@@ -73,6 +75,13 @@ def _chain(pem: bytes) -> list[x509.Certificate]:
 
 @cache
 def _usual() -> Store:
-    """The authorities that the way out trusts as well."""
-    context = httpx.create_ssl_context(trust_env=False)
-    return Store([x509.load_der_x509_certificate(root) for root in context.get_ca_certs(binary_form=True)])
+    """The authorities that the way out trusts as well, without those whose certificates RFC 5280 forbids."""
+    found = []
+    for root in httpx.create_ssl_context(trust_env=False).get_ca_certs(binary_form=True):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", CryptographyDeprecationWarning)
+            try:
+                found.append(x509.load_der_x509_certificate(root))
+            except (ValueError, CryptographyDeprecationWarning):
+                continue
+    return Store(found)

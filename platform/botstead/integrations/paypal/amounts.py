@@ -5,7 +5,8 @@ Source: https://developer.paypal.com/api/rest/reference/currency-codes/
 
 from __future__ import annotations
 
-from decimal import Decimal, InvalidOperation
+import re
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -15,6 +16,8 @@ from botstead.core.money import Money, decimal, exponent
 
 _WHOLE: Final = frozenset(("HUF", "JPY", "TWD"))
 """Currencies whose amounts PayPal takes without digits after the point."""
+
+_PLAIN: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,10})?", re.ASCII)
 
 
 class Amount(msgspec.Struct, frozen=True):
@@ -26,10 +29,8 @@ class Amount(msgspec.Struct, frozen=True):
     @property
     def units(self) -> int:
         """The amount in the currency's smallest unit; 0 when it cannot be read."""
-        try:
-            return int(Decimal(self.value[:32]).scaleb(exponent(self.currency_code)))
-        except (InvalidOperation, ValueError, OverflowError):
-            return 0
+        # Only plain digits: of «1e999999999» nobody wants to see the whole number, and this is read before it is believed.
+        return int(Decimal(self.value).scaleb(exponent(self.currency_code))) if _PLAIN.fullmatch(self.value) else 0
 
 
 def to_paypal(amount: int, currency: str) -> Amount:
