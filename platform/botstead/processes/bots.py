@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from botstead.core.secret import Secret
 from botstead.integrations.weather.client import Weather
 from botstead.operate import canary
 from botstead.pipeline.drafts import Drafts
-from botstead.pipeline.hosted import HostedBot
+from botstead.pipeline.hosted import BotResting, HostedBot
 from botstead.processes import bot_host, models
 from botstead.processes.foundation import Foundation, bot_folders
 from botstead.processes.services import Services, lacking, telling
@@ -33,6 +34,9 @@ from botstead.telemetry.logs import event
 
 PYTHON = "python"
 HTTP = "http"
+
+_RAISED = re.compile(r"(line \d+: \w+): .*", re.DOTALL)
+"""What the code of a bot raised, at the end of a problem. The log tells its kind alone; its words stand with the bot."""
 
 logger = logging.getLogger(__name__)
 
@@ -99,8 +103,8 @@ class Bots:
                 await handler.start()
             number = await self._known(name, self._lack(name, manifest.secrets))
             await self._promises.promise(number, _promise(handler, manifest))
-        except (BotBroken, Conflict) as error:
-            event(logger, "bot_broken", level=logging.ERROR, bot=name, problem=error.message)
+        except (BotBroken, BotResting, Conflict) as error:
+            event(logger, "bot_broken", level=logging.ERROR, bot=name, problem=_RAISED.sub(r"\1 …", error.message))
             await self._broken(name, error.message)
             return
         self.handlers[number] = handler
