@@ -16,6 +16,7 @@ from botstead.core.ports import Limits
 from botstead.operate.objectives.facts import REPEATED, RETRIED, UNDERSTOOD
 from botstead.operate.objectives.standing import Standing, Standings
 from botstead.store.ledger import BotPromise, LedgerRows, Sum
+from botstead.store.llm_usage import LlmDay, UsageRows
 from botstead.store.performance import Performance, PerformanceRows
 from botstead.store.records import BotRecord
 
@@ -69,6 +70,7 @@ class BotReport(msgspec.Struct, frozen=True, kw_only=True):
         messages: that people sent.
         active_conversations: conversations in which somebody wrote.
         budget: the error budget of its deliveries, over the objective's period.
+        llm: what its language model took today, and what is left; null when it asked nothing.
     """
 
     bot: str
@@ -88,13 +90,20 @@ class BotReport(msgspec.Struct, frozen=True, kw_only=True):
     messages: int
     active_conversations: int
     budget: Standing | None
+    llm: LlmDay | None
 
 
 class Reports:
     """Writes them."""
 
     def __init__(
-        self, performance: PerformanceRows, ledger: LedgerRows, standings: Standings, *, clock: Clock | None = None
+        self,
+        performance: PerformanceRows,
+        ledger: LedgerRows,
+        standings: Standings,
+        *,
+        usage: UsageRows,
+        clock: Clock | None = None,
     ) -> None:
         """Prepare; nothing is read yet.
 
@@ -102,11 +111,13 @@ class Reports:
             performance: rows of messages.
             ledger: what was counted.
             standings: budgets.
+            usage: what language models took.
             clock: what «the last hours» end at.
         """
         self._performance = performance
         self._ledger = ledger
         self._standings = standings
+        self._usage = usage
         self._clock = clock or SystemClock()
 
     async def of(self, bot: BotRecord, *, hours: int) -> BotReport:
@@ -125,7 +136,8 @@ class Reports:
         promise = (await self._ledger.promises()).get(bot.name, BotPromise(seconds=USUAL_PROMISE))
         detail = await self._standings.one(DELIVERY, labels={"bot": bot.name})
         budget = next((one for one in detail.standings if one.labels), None)
-        return _report(bot.name, rows, hours=hours, counts=_Counts(sums, bot.name), promise=promise, budget=budget)
+        report = _report(bot.name, rows, hours=hours, counts=_Counts(sums, bot.name), promise=promise, budget=budget)
+        return msgspec.structs.replace(report, llm=await self._usage.today(bot.id))
 
 
 class _Counts:
@@ -169,6 +181,7 @@ def _report(  # noqa: PLR0913  # what a report is made of
         messages=rows.messages,
         active_conversations=rows.conversations,
         budget=budget,
+        llm=None,
     )
 
 

@@ -12,6 +12,7 @@ from botstead.operate.objectives.upkeep import ObjectivesUpkeep
 from botstead.operate.report import Reports
 from botstead.processes.foundation import Foundation
 from botstead.store.ledger import LedgerRows
+from botstead.store.llm_usage import UsageRows
 from botstead.store.performance import PerformanceRows
 from botstead.store.postgres import Postgres
 from botstead.telemetry.catalog import METRICS, VITALS
@@ -61,4 +62,4 @@ def reports(postgres: Postgres, standings: Standings) -> Reports:
         postgres: where messages and the ledger are.
         standings: tells how promises stand.
     """
-    return Reports(PerformanceRows(postgres), LedgerRows(postgres), standings)
+    return Reports(PerformanceRows(postgres), LedgerRows(postgres), standings, usage=UsageRows(postgres))

@@ -6,8 +6,12 @@ from uuid import uuid4
 
 import pytest
 
+from botstead.core.declared import LlmDeclared
+from botstead.core.metering import LlmUsage
 from botstead.operate.objectives.model import load_objectives
+from botstead.processes.cli.report import report_lines
 from botstead.store.ledger import BotPromise, Counted, LedgerRows, Series
+from botstead.store.llm_usage import UsageRows
 from tests.integration.api.served import told
 
 NAMES = [objective.name for objective in load_objectives()]
@@ -152,6 +156,27 @@ def test_a_bots_report(postgres_dsn):
     told(postgres_dsn, story)
 
 
+def test_a_report_says_what_a_language_model_took_today(postgres_dsn):
+    async def story(api):
+        await conversation(api)
+        declared = LlmDeclared(budget=2_000_000_000, price_in=150_000_000, price_out=600_000_000, currency="EUR")
+        rows = UsageRows(api.postgres)
+        usage = LlmUsage(asked=1_200_000, answered=300_000, cost=declared.cost(1_200_000, 300_000), requests=4, estimated=1)
+        await rows.settle(await rows.reserve("shop", declared, 500_000_000), usage)
+        assert await rows.reserve("shop", declared, 2_000_000_000) is None
+        report = (await api.client.get("/v1/bots/shop/report")).json()
+        day = report["llm"]
+        assert (day["requests"], day["asked"], day["answered"], day["estimated"], day["refused"]) == (4, 1_200_000, 300_000, 1, 1)
+        assert (day["cost"], day["currency"], day["budget"], day["left"]) == (0.36, "EUR", 2.0, 1.64)
+        assert report_lines(report)["language_model_today"] == (
+            "4 answers, 1,200,000 tokens in and 300,000 out for 0.3600 EUR; 1.6400 of 2.00 are left; 1 estimated; 1 refused"
+        )
+        counted = {**report, "llm": {**day, "cost": None, "budget": 200_000.0, "left": 5_000.0, "estimated": 0, "refused": 0}}
+        assert report_lines(counted)["language_model_today"].endswith("out; 5,000 of 200,000 tokens are left")
+
+    told(postgres_dsn, story)
+
+
 def test_a_report_on_a_bot_that_nobody_has_spoken_to(postgres_dsn):
     async def story(api):
         await conversation(api)
@@ -159,6 +184,8 @@ def test_a_report_on_a_bot_that_nobody_has_spoken_to(postgres_dsn):
         assert report["delivery"] == {"count": 0, "of": 0, "ratio": None}
         assert (report["answer_seconds"], report["time_spent"], report["budget"], report["since"]) == (None, None, None, None)
         assert report["promise"] == 5.0
+        assert report["llm"] is None
+        assert not report_lines(report)["language_model_today"]
         assert "cost" not in str(report)
         for wrong, status in (
             ("shop/report?hours=0", 422),

@@ -29,8 +29,20 @@ def report_lines(report: Mapping[str, Any]) -> dict[str, Any]:
         "messages": report["messages"],
         "active_conversations": report["active_conversations"],
         "budget": budget and budget["explanation"],
+        "language_model_today": report["llm"] and _llm(report["llm"]),
         "times_since": report["since"] if not report["whole"] else None,
     }
+
+
+def _llm(day: Mapping[str, Any]) -> str:
+    taken = f"{day['requests']:,} answers, {day['asked']:,} tokens in and {day['answered']:,} out"
+    if day["cost"] is None:
+        left = f"{day['left']:,.0f} of {day['budget']:,.0f} tokens are left"
+    else:
+        taken += f" for {day['cost']:.4f} {day['currency']}"
+        left = f"{day['left']:.4f} of {day['budget']:.2f} are left"
+    told = [f"{day[count]:,} {what}" for count, what in (("estimated", "estimated"), ("refused", "refused")) if day[count]]
+    return "; ".join([taken, left, *told])
 
 
 def _share(share: Mapping[str, Any]) -> str:
