@@ -174,6 +174,11 @@ class Worker:
             await within(1, self._answered)
 
     @property
+    def workers(self) -> int:
+        """How many there are, as far as this one knows; they share rates that nobody counts for all of them."""
+        return self._ownership.workers
+
+    @property
     def ready(self) -> bool:
         """Whether this worker is a member and its lease runs."""
         return bool(self._ownership.worker) and self._lease.holds and not self._draining

@@ -44,11 +44,12 @@ logger = logging.getLogger(__name__)
 class Bots:
     """Loads bots and makes them known. A bot that cannot run is named with file and line; the others run on."""
 
-    def __init__(self, foundation: Foundation) -> None:
+    def __init__(self, foundation: Foundation, *, workers: Callable[[], int]) -> None:
         """Start with none.
 
         Args:
             foundation: what it stands on.
+            workers: how many share the rates of services while nobody counts for all of them.
         """
         self._foundation = foundation
         settings = foundation.settings
@@ -58,6 +59,7 @@ class Bots:
             self._egress,
             foundation.cache,
             reserve=foundation.buckets.reserve if foundation.buckets is not None else None,
+            workers=workers,
         )
         weather = Weather(self._outside, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
         self._providers: Providers = {Weather: lambda _incoming: weather}

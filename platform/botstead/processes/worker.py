@@ -50,7 +50,7 @@ class BotWorker:
             foundation: what it stands on.
         """
         self._foundation = foundation
-        self._bots = Bots(foundation)
+        self._bots = Bots(foundation, workers=lambda: self.worker.workers)
         settings = foundation.settings
         self._tracing = Tracing(settings, foundation.postgres)
         payments = Payments(foundation)

@@ -136,6 +136,21 @@ def test_the_breaker_opens_for_one_bot_and_lets_one_call_through_at_a_time():
     told(story)
 
 
+def test_a_rest_is_logged_when_it_begins_and_when_it_ends(caplog):
+    async def story(at: Setting) -> None:
+        at.usual = head(500)
+        with calling("one"):
+            for _ in range(3):  # a probe that fails is no news
+                await asyncio.gather(*(fails(at.service, at.call("POST"), at="api.example") for _ in range(QUICK.failures)))
+                at.clock.moved += QUICK.longest_rest
+            at.usual = head(200)
+            await fails(at.service, at.call("POST"), at="api.example")
+
+    caplog.set_level("INFO", "botstead.runtime.outside.dealings")
+    told(story)
+    assert [record.getMessage() for record in caplog.records] == ["service_rests", "service_well"]
+
+
 def test_a_probe_that_is_cancelled_frees_its_place():
     async def story(at: Setting) -> None:
         at.usual = head(500)

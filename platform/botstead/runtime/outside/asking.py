@@ -176,4 +176,4 @@ class Asking:
         if response.status >= 500 or not self._is_good(response):
             self._dealings.failed(ticket, now)
         else:
-            self._dealings.went_well(ticket)
+            self._dealings.went_well(ticket, now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Final, TypeAlias
@@ -14,6 +15,9 @@ from botstead.runtime.outside.policy import Policy
 from botstead.runtime.outside.quota import Quota, Reserve
 from botstead.runtime.outside.rests import PAUSE, REST, WELL, Rests
 from botstead.runtime.outside.retries import LONGEST_PAUSE, Budget
+from botstead.telemetry.logs import event
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 1.0
 """How old news of other processes may be."""
@@ -68,6 +72,7 @@ class Dealings:
         self._shared = shared
         self._paused = 0.0
         self._looked = 0.0
+        self._ill_since: float | None = None
 
     async def enter(self, until: float, now: float) -> None:
         """Wait for the service's rate; the caller asks for a place next, then for a ticket.
@@ -132,13 +137,16 @@ class Dealings:
             self._shared.spawn(self._shared.rests.tell(self.name, REST, self._breaker.wait(now)))
         return ticket
 
-    def went_well(self, ticket: Ticket) -> None:
+    def went_well(self, ticket: Ticket, now: float) -> None:
         """Take note of an answer.
 
         Args:
             ticket: of the call.
+            now: the time.
         """
         if self._breaker.succeeded(ticket):
+            self._log("service_well", seconds=round(now - (self._ill_since or now), 1))
+            self._ill_since = None
             self._shared.spawn(self._shared.rests.tell(self.name, WELL))
 
     def failed(self, ticket: Ticket, now: float) -> None:
@@ -149,6 +157,9 @@ class Dealings:
             now: the time.
         """
         if self._breaker.failed(ticket, now):
+            if self._ill_since is None:
+                self._ill_since = now
+                self._log("service_rests", level=logging.WARNING, seconds=self._breaker.wait(now))
             self._shared.spawn(self._shared.rests.tell(self.name, REST, self._breaker.wait(now)))
 
     def given_up(self, ticket: Ticket) -> None:
@@ -188,6 +199,10 @@ class Dealings:
             self._breaker.rests(now + news.seconds, now)
         elif news.seconds > 0:
             self._paused = max(self._paused, now + min(news.seconds, LONGEST_PAUSE))
+
+    def _log(self, what: str, *, level: int = logging.INFO, seconds: float) -> None:
+        service, bot, at = self.name.split(":", 2)
+        event(logger, what, level=level, service=service, bot=bot, at=at, seconds=seconds)
 
     @property
     def _called(self) -> str:

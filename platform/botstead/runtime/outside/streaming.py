@@ -111,4 +111,4 @@ def _ended(reading: Reading, call: Call, dealings: Dealings, ticket: Ticket, way
     if reading.problem is not None or reading.status >= 500:
         dealings.failed(ticket, now)
     else:
-        dealings.went_well(ticket)
+        dealings.went_well(ticket, now)
