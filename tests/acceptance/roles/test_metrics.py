@@ -43,7 +43,7 @@ HAPPENED = ("handler_failed", "message_parked", "send_failed")
 
 SHOP = """
 import asyncio, time
-from botstead import Bot, Http, Message, Weather
+from botstead import Bot, Chat, Http, Message, Weather
 
 bot = Bot("shop")
 
@@ -69,6 +69,10 @@ async def slow(message: Message) -> str:
 async def ask(url: str, http: Http) -> str:
     return (await http.get(url, headers={"authorization": "canary-of-a-header"})).text
 
+@bot.command("buy")
+async def buy(chat: Chat) -> None:
+    chat.pay("1.00", "EUR", "A canary")
+
 @bot.on.message
 async def echo(message: Message) -> str:
     return message.text
@@ -77,6 +81,8 @@ async def echo(message: Message) -> str:
 EMPTY = {
     "job_queue_oldest_timestamp_seconds": "nothing waits for as long as a look lasts",
     "bot_outbox_oldest_timestamp_seconds": "likewise",
+    "payments_unfulfilled_oldest_timestamp_seconds": "nobody has paid",
+    "payment_attempts_unknown_oldest_timestamp_seconds": "the test page always answers",
     "postgres_dead_tuple_ratio": "no table has a thousand dead rows so soon",
     "valkey_memory_used_ratio": "this Valkey has no limit",
     "host_pressure_waiting_seconds_total": "not every kernel tells",
@@ -146,6 +152,8 @@ async def _write(running: Installation, shop, signed, port: int) -> None:
             request("POST", f"/v1/bots?{QUERY}", headers=[JSON, ("Authorization", f"Bearer {WRONG_KEY}")], body=TEXT.encode()),
             request("PROPFIND", f"/{QUERY}", headers=[("X-Canary", HEADER)]),
         ]
+        if number == 3:
+            asked.append(message(shop, 70_000_000 + number, 8_005, "/buy"))
         if number % 20 == 5:
             asked.append(message(shop, 60_000_000 + number, 8_004, "/block"))
         for each in asked:
