@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from botstead.bots.conversation import Conversation, Message
     from botstead.bots.http_client import Http
     from botstead.bots.paying import Payments
-    from botstead.core.errors import Declined
+    from botstead.core.errors import Declined, EgressError
     from botstead.core.messages import AnswerButton, Attachment, Button, Delete, Edit, Event, Pay, Person, Refund, Send, Typing
     from botstead.core.money import Money, Payment, money
     from botstead.integrations.llm.client import Llm
@@ -36,6 +36,7 @@ __all__ = [
     "Declined",
     "Delete",
     "Edit",
+    "EgressError",
     "Event",
     "Http",
     "Llm",
@@ -65,7 +66,7 @@ _HOMES = {
     "bots.conversation": ("Conversation", "Message"),
     "bots.http_client": ("Http",),
     "bots.paying": ("Payments",),
-    "core.errors": ("Declined",),
+    "core.errors": ("Declined", "EgressError"),
     "core.messages": (
         "AnswerButton",
         "Attachment",

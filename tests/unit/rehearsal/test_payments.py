@@ -190,6 +190,35 @@ def test_stripe_speaks_by_the_real_integration():
     story(tell)
 
 
+def test_paypal_speaks_by_the_real_integration():
+    async def tell(chat):
+        await chat.send("buy")
+        assert not await chat.paypal.webhook("PAYMENT.CAPTURE.PENDING")
+        assert (await chat.paypal.webhook("CHECKOUT.ORDER.APPROVED")).text == "paid A mug 12.50 EUR 0"
+        assert not await chat.paypal.webhook("PAYMENT.CAPTURE.COMPLETED")
+        assert (await chat.paypal.webhook("PAYMENT.CAPTURE.REFUNDED")).text == "refunded A mug 12.50 EUR 1250"
+        await chat.send("buy tea")
+        assert (await chat.paypal.webhook("PAYMENT.CAPTURE.DENIED")).text.startswith("failed A tea 12.50 EUR 0")
+        await chat.send("buy cake")
+        assert (await chat.paypal.webhook("CHECKOUT.PAYMENT-APPROVAL.REVERSED")).text == "expired A cake 12.50 EUR 0"
+        with pytest.raises(LookupError, match="is no event that is listened to"):
+            await chat.paypal.webhook("BILLING.PLAN.CREATED")
+
+    story(tell)
+
+
+def test_an_approved_order_waits_while_it_cannot_be_captured():
+    async def tell(chat):
+        await chat.send("buy")
+        chat.payments.broken()
+        assert not await chat.paypal.webhook("CHECKOUT.ORDER.APPROVED")
+        assert str(chat.payments.newest().state) == "approved"
+        chat.payments.well()
+        assert (await chat.paypal.webhook("CHECKOUT.ORDER.APPROVED")).text == "paid A mug 12.50 EUR 0"
+
+    story(tell)
+
+
 def test_another_amount_than_asked_for_is_held():
     async def tell(chat):
         await chat.send("buy")

@@ -133,13 +133,16 @@ class Till(Double):
         return await self.hear(row.id, Standing(state=PaymentState.PAID, refunded=back))
 
     async def hear(self, payment: str, said: Standing) -> Reply:
-        """Take what a provider says of a payment, and let the bot hear of it if it has to.
+        """Take what a provider says of a payment, and let the bot hear of it if it has to. What is approved is captured.
 
         Args:
             payment: its id.
             said: how it stands.
         """
-        self._note(self._rows[payment], said)
+        row = self._rows[payment]
+        self._note(row, said)
+        if row.books.state is PaymentState.APPROVED and not row.books.held and self.met(SECONDS) is None:
+            self._note(row, Standing(state=PaymentState.PAID))
         return await self._tell()
 
     def asked(self, pay: Pay) -> Send | Receipt:

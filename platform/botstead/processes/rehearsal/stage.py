@@ -16,12 +16,14 @@ from botstead.core.messages import Action, Event, Pay, Person, Receipt, Refund
 from botstead.core.ports import Effects, Incoming
 from botstead.processes.rehearsal.doubles import Doubles, open_to
 from botstead.processes.rehearsal.payments import Till
+from botstead.processes.rehearsal.paypal import PayPalDouble
 from botstead.processes.rehearsal.stripe import StripeDouble
 
 
 class Stage(Rehearsal):
-    """A rehearsal with doubles: `chat.weather`, `.http`, `.rest(name)`, `.llm`, `.mail`, `.slack`, `.payments`, `.stripe`.
+    """A rehearsal with doubles.
 
+    They are `chat.weather`, `.http`, `.rest(name)`, `.llm`, `.mail`, `.slack` and `.payments`; `.stripe` and `.paypal` send webhooks.
     Each can be `.slow(seconds)`, `.broken()`, `.throttled(after)` and `.well()` again. Time is the kit's: nothing really waits.
     """
 
@@ -54,6 +56,7 @@ class Stage(Rehearsal):
         self.rest = doubles.rest
         self.payments = Till(clock, self._hear)
         self.stripe = StripeDouble(clock, self.payments)
+        self.paypal = PayPalDouble(self.payments)
 
     async def deliver(self, event: Event) -> Reply:
         """Hand over an event; then whatever became of payments through it, such as a refund. See `Rehearsal.deliver`."""
