@@ -23,8 +23,9 @@ from botstead.processes.rehearsal.stripe import StripeDouble
 class Stage(Rehearsal):
     """A rehearsal with doubles.
 
-    They are `chat.weather`, `.http`, `.rest(name)`, `.llm`, `.mail`, `.slack` and `.payments`; `.stripe` and `.paypal` send webhooks.
-    Each can be `.slow(seconds)`, `.broken()`, `.throttled(after)` and `.well()` again. Time is the kit's: nothing really waits.
+    They are `chat.weather`, `.http`, `.rest(name)`, `.llm`, `.mail`, `.slack` and `.payments`, with the webhooks of `.stripe` and
+    `.paypal`. Each can be `.slow(seconds)`, `.broken()`, `.throttled(after)` and `.well()` again. Time is the kit's: nothing
+    really waits.
     """
 
     def __init__(  # noqa: PLR0913  what a conversation is made of, each given by name
