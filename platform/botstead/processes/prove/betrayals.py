@@ -140,3 +140,17 @@ def write(folder: Path, name: str, words: Mapping[str, str], *, base: str, more:
     (folder / name).mkdir(parents=True)
     (folder / name / "bot.py").write_text(BODY.format(base=base, **words))
     (folder / name / "bot.toml").write_text(LIMITS + more)
+
+
+def write_broken(folder: Path, name: str, word: str, *, more: str = "") -> None:
+    """Write a bot that cannot be loaded, and says why.
+
+    Args:
+        folder: of all bots.
+        name: of the bot.
+        word: that it says.
+        more: lines of its bot.toml.
+    """
+    (folder / name).mkdir(parents=True)
+    (folder / name / "bot.py").write_text(f"raise ValueError({word!r})\n")
+    (folder / name / "bot.toml").write_text(LIMITS + more)

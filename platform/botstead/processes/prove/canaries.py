@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import random
 import string
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
+from functools import cache
 
 import msgspec
 
@@ -19,8 +20,8 @@ UNIQUE = 10
 LETTERS = string.ascii_letters + string.digits
 AROUND = 400
 """Bytes on each side of a mark that are looked at: more than its letters take in any form."""
-PIECE = 16
-"""Letters of a key without a mark that have to be seen."""
+PIECE = len(MARK) + UNIQUE
+"""Letters of a secret that give it away, at either end of those without a mark."""
 
 
 class Canary(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,14 +82,17 @@ class Canaries:
         Args:
             content: of a place, all of it.
         """
-        near = b"\n".join(_around(content, MARKS))
+        plain = {content[at : at + PIECE] for at in _places(content, MARK.encode())}
+        encoded = b"\n".join(content[max(0, at - AROUND) : at + AROUND] for mark in ENCODED for at in _places(content, mark))
         for canary in self.planted:
-            where = near if canary.pieces[0].startswith(MARK) else content
-            if where and any(form in where for piece in canary.pieces for form in forms(piece)):
+            where = encoded if canary.pieces[0].startswith(MARK) else content
+            shown = any(piece.encode() in plain for piece in canary.pieces)
+            if shown or (where and any(form in where for piece in canary.pieces for form in forms(piece))):
                 yield canary
 
 
-def forms(text: str) -> set[bytes]:
+@cache
+def forms(text: str) -> frozenset[bytes]:
     """Return how letters and digits look: plain, in hex, base64 at each offset, percent-encoded and escaped one by one.
 
     Letters and digits stay as they are in URLs, JSON, HTML and shells, so plain is the form for those.
@@ -105,15 +109,14 @@ def forms(text: str) -> set[bytes]:
         begin = -(-before * 8 // 6)  # the letters in front hold bits of what stands before
         end = (before + len(plain)) * 8 // 6  # and the last one bits of what comes behind
         found |= {whole[begin:end], whole[begin:end].translate(bytes.maketrans(b"+/", b"-_"))}
-    return found
+    return frozenset(found)
 
 
-MARKS = sorted(forms(MARK))
+ENCODED = sorted(forms(MARK) - {MARK.encode()})
 
 
-def _around(content: bytes, marks: Iterable[bytes]) -> Iterator[bytes]:
-    for mark in marks:
-        at = content.find(mark)
-        while at >= 0:
-            yield content[max(0, at - AROUND) : at + AROUND]
-            at = content.find(mark, at + 1)
+def _places(content: bytes, mark: bytes) -> Iterator[int]:
+    at = content.find(mark)
+    while at >= 0:
+        yield at
+        at = content.find(mark, at + 1)

@@ -85,6 +85,7 @@ class Echo:
         else:
             nested, number = what.startswith("nested-"), what.removeprefix("nested-")
             status = int(number) if number.isdecimal() else REDIRECT if what == "redirect" else 200
+            status = OK if "token" in path else status
             token = {"access_token": self.token, "token_type": "Bearer", "expires_in": 3_600} if "token" in path else {}
             writer.write(_told(status, path, head.decode("latin-1"), nested=nested, more=token))
         if not writer.transport.is_closing():

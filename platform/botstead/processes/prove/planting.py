@@ -26,6 +26,9 @@ SPOKEN = ("table message", "api /v1/messages", "api /v1/conversations", "cli mes
 """Where people's words may stand: history, what shows it, and the database's own files."""
 RAISED = ("table dead_letter", "table inbox", "api /v1/dead-letters", "api /v1/messages/", "cli dead-letters", "database ")
 """Where the words of what a handler raised may stand: the dead letter, and the message while it waits for a next try."""
+LOADED = ("api /v1/bots", "answer GET /v1/bots", "table bot", "cli bots list", "cli doctor", "database ")
+"""Where the words of what a bot raised while it was loaded may stand: its problem, told to who may read bots."""
+HOOK = "address of a Slack webhook"
 SHARED, OWN, REMOTE = "shared", "own", "remote"
 """Bots: in the worker, in a process of its own, behind HTTP."""
 FAULTS = ("401", "400", "429", "500", "redirect", "garbage", "reset", "200")
@@ -53,6 +56,8 @@ class Seeds:
         betrayals.write(self.bots, SHARED, words, base=base)
         betrayals.write(self.bots, OWN, words, base=base, more=betrayals.OWN)
         traders.write(self.bots, base=base)
+        for name, more in (("broken", ""), ("broken-own", betrayals.OWN)):
+            betrayals.write_broken(self.bots, name, canaries.make(f"words of the bot {name} at its start", may=LOADED), more=more)
 
     def servers(self, data: Path) -> None:
         """Write the passwords of the servers, and the key ring.
@@ -167,6 +172,9 @@ class Planting:
         """Use them once more, after everything was struck."""
         await self._telegram("400")
         await self._webhook("500")
+        address = f"{self._service.url}/services/T0/B0/{self._canaries.make(HOOK)}"
+        await self._ask("PUT", f"/v1/bots/{traders.BOT}/secrets/slack", {"value": address}, wanted={200})
+        await self.handlers(traders.BOT, ("slack",))
 
     async def bot_secrets(self) -> None:
         """Set secrets of bots, good ones and malformed ones."""
@@ -180,16 +188,14 @@ class Planting:
         await self._ask("PUT", path, {"value": [self._canaries.make("secret of a bot in a list")]}, wanted={400, 422})
 
     async def accounts(self) -> None:
-        """Give the bot that asks for money an account at a provider that goes wrong."""
-        secrets = {
-            "key": self._canaries.make("Stripe key", "sk_test_{}"),
-            "webhook_secret": self._canaries.make("Stripe webhook secret", "whsec_{}"),
-        }
-        given = {"kind": "stripe", "settings": {"api_base": f"{self._service.url}/nested-400"}, "secrets": secrets}
-        made = await self._ask("POST", f"/v1/bots/{traders.BOT}/channels", given, wanted={201})
-        await self._ask("GET", f"/v1/channels/{made['id']}/health", wanted={200})
-        wrong = [JSON, ("Stripe-Signature", self._canaries.make("wrong signature of Stripe", "t=1,v1={}"))]
-        await self._deliver(request("POST", f"/hooks/{made['id']}", headers=wrong, body=b"{}"), wanted={401})
+        """Give the bot that asks for money accounts at providers that go wrong."""
+        for kind, (fault, wanted) in traders.ACCOUNTS.items():
+            secrets = {name: self._canaries.make(*what) for name, what in wanted.items()}
+            given = {"kind": kind, "settings": {"api_base": f"{self._service.url}/{fault}"}, "secrets": secrets}
+            made = await self._ask("POST", f"/v1/bots/{traders.BOT}/channels", given, wanted={201})
+            await self._ask("GET", f"/v1/channels/{made['id']}/health", wanted={200})
+            wrong = [JSON, (traders.SIGNATURES[kind], self._canaries.make(f"wrong signature of {kind}", "t=1,v1={}"))]
+            await self._deliver(request("POST", f"/hooks/{made['id']}", headers=wrong, body=b"{}"), wanted={401, 503})
 
     async def strangers(self) -> None:
         """Send what no provider sends."""
@@ -251,7 +257,7 @@ class Planting:
         return json.loads(found) if found else None
 
     def _note(self, what: str, status: int, body: bytes, wanted: Collection[int]) -> None:
-        self._places.add(f"answer {what.split('/', maxsplit=1)[0]} {status}", body)
+        self._places.add(f"answer {what} {status}", body)
         if status not in wanted:
             self.refused.append(f"{what}: {status} {body[:200]!r}")
 

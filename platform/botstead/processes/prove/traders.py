@@ -32,8 +32,8 @@ async def trade(  # one of each
         await mail.send("somebody@example.org", "An order", "Thank you.")
     elif what == "llm":
         await llm.ask("How are you?")
-    elif what == "pay":
-        chat.pay("12.50", "EUR", "A mug")
+    elif what in {"stripe", "paypal"}:
+        chat.pay("12.50", "EUR", "A mug", provider=what)
         return "please"
     return "well"
 '''
@@ -101,9 +101,23 @@ SECRETS: Mapping[str, tuple[str, str]] = {
     "llm": ("key of a language model", "{}"),
 }
 """Name to what it is, and its shape."""
-SENT = ("bearer", "header", "query", "slack", "llm")
-"""Those that go out as they are. A password goes encoded with its user, a signing key never goes out, and mail needs TLS."""
-VERBS = (*SECRETS, "pay")
+SENT = ("bearer", "basic", "header", "query", "oauth", "slack", "llm")
+"""Those that go out; a signing key never does, and a password of mail only by TLS."""
+ACCOUNTS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
+    "stripe": (
+        "nested-400",
+        {"key": ("Stripe key", "sk_test_{}"), "webhook_secret": ("Stripe webhook secret", "whsec_{}")},
+    ),
+    "paypal": (
+        "500",
+        {"client_id": ("PayPal client id", "{}"), "client_secret": ("PayPal client secret", "{}")},
+    ),
+}
+"""Kind of payment account to what its provider does, and its secrets as above."""
+SIGNATURES: Mapping[str, str] = {"stripe": "Stripe-Signature", "paypal": "PayPal-Transmission-Sig"}
+PAID = ("Stripe key", "PayPal client secret")
+"""Those of accounts that go out."""
+VERBS = (*SECRETS, *ACCOUNTS)
 
 
 def write(folder: Path, *, base: str) -> None:

@@ -15,7 +15,7 @@ from botstead.processes.prove.echo import echo
 from botstead.processes.prove.experiment import experiment
 from botstead.processes.prove.installation import installation
 from botstead.processes.prove.places import Gatherer, Places, listening
-from botstead.processes.prove.planting import OWN, SHARED, Planting, Seeds
+from botstead.processes.prove.planting import HOOK, OWN, SHARED, Planting, Seeds
 from botstead.runtime import keyring
 
 if TYPE_CHECKING:
@@ -42,9 +42,15 @@ LEAST = {
 WAIT_SECONDS = 40.0
 UNTRIED = "SELECT count(*) FROM inbox WHERE attempts + claims = 0"
 LETTERS = "SELECT count(*) FROM dead_letter WHERE direction = 0"
-SENT = frozenset(betrayals.SECRETS[key] for key in ("header", "key", "path", "query", "body")) | {
-    "header for the collector of traces"
+SENT = {
+    "header for the collector of traces",
+    "token that a token server gave",
+    HOOK,
+    *(betrayals.SECRETS[key] for key in ("header", "key", "path", "query", "body")),
+    *(traders.SECRETS[name][0] for name in traders.SENT),
+    *traders.PAID,
 }
+"""What has to arrive at the service; otherwise the secret was never used."""
 PROVED = ("what somebody wrote", "words of what a handler raised", "encryption key k1", "password of valkey")
 """What the search has to find where it is meant to be; otherwise it finds nothing at all."""
 
@@ -104,6 +110,7 @@ async def _play(running: Installation, planting: Planting) -> None:
     stage.note("everything runs again", kind="recovery")
     await planting.channels_again()
     await _tried(running, len(betrayals.RAISES) if stage.full else 1)
+    stage.note("all was tried; now every place is asked")
     planting.close()
     stage.none("P16", "questions and deliveries that were not answered as they should be", planting.refused)
 
