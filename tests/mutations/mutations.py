@@ -329,4 +329,38 @@ MUTATIONS = (
         "what a provider answers is kept as it is, also when it repeats our token",
         (Edit("channels/telegram/api.py", "hidden(reply.description, secrets)", "reply.description"),),
     ),
+    Mutation(
+        "page-key-of-the-try",
+        "P21",
+        "E41",
+        "a page to pay at is asked for under a key of the try, not of the order",
+        (
+            Edit(
+                "integrations/stripe/client.py",
+                'key=f"{order.key}:session")',
+                'key=f"{order.key}:{self._clock.now()}")',
+            ),
+        ),
+    ),
+    Mutation(
+        "refund-key-of-the-try",
+        "P21",
+        "E41",
+        "money is given back under a key of the try, not of the message that asks for it",
+        (Edit("operate/payments/paying.py", 'uuid.uuid5(row.key, f"refund {asking}")', "uuid.uuid4()"),),
+    ),
+    Mutation(
+        "payments-go-back",
+        "P21",
+        "E41",
+        "a payment takes the state that was said last, though what is said comes in no order",
+        (Edit("operate/payments/state.py", "return max(state, said, key=RANK.__getitem__)", "return said"),),
+    ),
+    Mutation(
+        "nobody-asks-after",
+        "P21",
+        "E41",
+        "a payment whose webhook was lost is never asked after",
+        (Edit("store/sql/payments.sql", "AND state IN ('opened', 'pending', 'approved')", "AND state IN ('opened')"),),
+    ),
 )
