@@ -81,7 +81,7 @@ def problem(status: int, message: str, code: str = "bad", **headers: str) -> Scr
 
 MODELS = {
     "plain": lambda: Script(words(*WORDS)),
-    "slow": lambda: Script([part for each in words(*WORDS) for part in (each, 0.25)]),
+    "slow": lambda: Script([part for each in words(*WORDS) for part in (each, 0.12)]),
     "uncounted": lambda: Script(words(*WORDS, counted=False)),
     "drop": lambda: Script([*words(*WORDS)[:4], DROP]),
     "busy": lambda: problem(429, "Slow down", "rate_limit_exceeded"),
