@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from botstead.core.errors import Rejected, Unreadable
 from botstead.core.messages import Delivery, Event, Kind
+from botstead.core.money import PaymentState
 from botstead.core.ports import Account
 from botstead.integrations.paypal.parse import news, parse
 from botstead.integrations.paypal.verify import of_delivery, of_event, verify
@@ -196,6 +197,15 @@ def test_what_is_kept_is_what_was_sent_byte_for_byte():
     kept.check(account(), signing.key(0).public_key())
     assert of_event(Event(Kind.STATUS, "", "k", raw=msgspec.Raw(b'{"headers":{},"body":""}'))) is None
     assert of_event(Event(Kind.STATUS, "", "k", raw=msgspec.Raw(b"[" * 100_000))) is None
+
+
+@pytest.mark.parametrize("shown", ["", '"status":"PENDING",', '"status":"REFUNDED",'])
+def test_the_name_of_an_event_decides_whatever_the_capture_has_become(shown):
+    for name, state in (("COMPLETED", PaymentState.PAID), ("PENDING", PaymentState.PENDING), ("DENIED", PaymentState.FAILED)):
+        body = BODY.replace(b"COMPLETED", name.encode()).replace(b'"id":"CAP1",', b'"id":"CAP1",' + shown.encode())
+        said = news(body.decode())
+        assert said is not None
+        assert said.state is state
 
 
 def test_paypals_own_example_is_read():
