@@ -207,6 +207,20 @@ def test_paypal_speaks_by_the_real_integration():
     story(tell)
 
 
+def test_a_bot_that_names_its_provider_gets_it():
+    both = Bot("both")
+
+    @both.command("buy <how>")
+    def buy(how: str, chat: Chat) -> None:
+        chat.pay("1", "EUR", "A mug", provider=how)
+
+    async def tell(chat):
+        assert (await chat.send("buy paypal")).text == "A mug: 1.00 EUR"
+        assert chat.payments.newest().provider == "paypal"
+
+    story(tell, both)
+
+
 def test_an_approved_order_waits_while_it_cannot_be_captured():
     async def tell(chat):
         await chat.send("buy")

@@ -66,7 +66,7 @@ class Till(Double):
         self.news: deque[Event] = deque()
         """What the bot has not heard of yet."""
         self.provider = DOUBLE
-        """The kind of payment account that the next payments are asked for with: testpay, stripe or paypal."""
+        """The kind of payment account of a payment that names none: testpay, stripe or paypal."""
 
     @property
     def all(self) -> list[Payment]:
@@ -154,12 +154,12 @@ class Till(Double):
         error = self.met(SECONDS)
         if error is not None:
             return later(error)
-        row = _Row(len(self._rows) + 1, pay, self.provider)
+        row = _Row(len(self._rows) + 1, pay, pay.provider or self.provider)
         self._rows[row.id] = row
         if self._refusal is not None:
             self._note(row, Standing(state=PaymentState.FAILED, detail=self._refusal))
             return Send(text=SORRY, plain=True)
-        return message(pay, row.url, test=self.provider == DOUBLE)
+        return message(pay, row.url, test=row.payment().provider == DOUBLE)
 
     def give_back(self, refund: Refund) -> Refund | Receipt:
         """Give money back, or return why that cannot be done.
