@@ -204,15 +204,7 @@ class Gatherer:
         running = self._running
         found = [] if words == ("doctor",) else ["--url", f"http://127.0.0.1:{running.ports()[0]}"]
         found += [] if words == ("doctor",) else ["--key-file", str(running.folder / "data" / "admin.key")]
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "botstead", *words, *found, "--json"),
-            env=running.environment(),
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
-        out, err = await asyncio.wait_for(process.communicate(), SECONDS)
+        out, err = await said(*words, *found, "--json", environment=running.environment())
         self._places.add(f"cli {' '.join(words)}", out + err)
         if not out.strip():
             self._places.unasked.append(f"botstead {' '.join(words)}: {err.decode(errors='replace')[-200:]}")
@@ -254,6 +246,31 @@ class Gatherer:
             if slot is not self._running.provider_slot:
                 with suppress(OSError):
                     self._places.add(f"log {slot.name}", slot.log.read_bytes())
+
+
+async def said(*words: str, environment: Mapping[str, str]) -> tuple[bytes, bytes]:
+    """Run a command of ours, and return what it wrote to its outputs.
+
+    Args:
+        words: behind `botstead`.
+        environment: all of it.
+
+    Raises:
+        TimeoutError: it did not end in time.
+    """
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "botstead", *words),
+        env=dict(environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        return await asyncio.wait_for(process.communicate(), SECONDS)
+    finally:
+        if process.returncode is None:
+            process.kill()
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from botstead.processes.prove import betrayals, traders
 from botstead.processes.prove.client import Client
 from botstead.processes.prove.deliveries import JSON, TELEGRAM_SECRET, Signed, event, message, telegram, webhook
 from botstead.processes.prove.installation import Hook
+from botstead.processes.prove.places import VISITOR, said
 from botstead.processes.prove.rawhttp import Headers, request
 from botstead.runtime.keyring import KEY_BYTES, KeyRing
 
@@ -197,6 +198,23 @@ class Planting:
             wrong = [JSON, (traders.SIGNATURES[kind], self._canaries.make(f"wrong signature of {kind}", "t=1,v1={}"))]
             await self._deliver(request("POST", f"/hooks/{made['id']}", headers=wrong, body=b"{}"), wanted={401, 503})
 
+    async def wrong_passwords(self) -> None:
+        """Start processes with passwords that the servers do not take, and with addresses that are none."""
+        user, _, rest = self.running.postgres.dsn.partition("//")[2].partition(":")
+        server, cache = rest.partition("@")[2], self.running.valkey.url.partition("@")[2]
+        shapes = {
+            "password that Postgres does not take": ("migrate", {"postgres": f"postgres://{user}:{{}}@{server}"}),
+            "password in a DSN that is none": ("migrate", {"postgres": f"postgres://{user}:{{}}@[{server}"}),
+            "password that Valkey does not take": ("doctor", {"valkey": f"valkey://:{{}}@{cache}"}),
+            "password in a URL that is none": ("doctor", {"valkey": "valkey://:{}@[::1/0"}),
+        }
+        for what, (command, settings) in list(shapes.items())[: None if self._full else 2]:
+            given = {name: self._canaries.make(what, shape) for name, shape in settings.items()}
+            out, err = await said(command, environment=self.running.environment(**given))
+            self._places.add(f"cli {what}", out + err)
+            if not out + err:
+                self.refused.append(f"{command} says nothing of a {what}")
+
     async def strangers(self) -> None:
         """Send what no provider sends."""
         hook = self._hooks[SHARED]
@@ -214,6 +232,8 @@ class Planting:
         await self._ask("POST", f"/v1/bots/{SHARED}/channels", kind, wanted={400, 422})
         headers = [("Cookie", self._canaries.make("cookie", "session={}")), ("X-Visitor", self._canaries.make("visitor"))]
         await self._ask("POST", f"/chat/{SHARED}/messages", {"text": "well"}, headers=headers, wanted={400, 401, 422})
+        posted = {"text": self._said("well")}
+        await self._ask("POST", f"/chat/{SHARED}/messages", posted, headers=[("X-Visitor", VISITOR)], wanted={202})
         query = self._canaries.make("query of the API", "/v1/bots?token={}")
         await self._ask("GET", query, wanted={200, 400, 422})
 
