@@ -23,7 +23,7 @@ import msgspec
 from aiohttp import web
 
 from tests.doubles.provider import ProviderDouble, Refusal, run
-from tests.doubles.stripe_rules import REFUND, SESSION, nested, wrong
+from tests.doubles.stripe_rules import EVENTS, ONE_SESSION, REFUND, REFUNDS, SESSION, SESSIONS, nested, wrong
 
 VERSION = "2026-10-28.endive"
 KEY = re.compile(r"Bearer ([rs]k_(test|live)_[A-Za-z0-9]{8,})")
@@ -166,7 +166,7 @@ class StripeDouble(ProviderDouble):
         return _shown(page)
 
     async def _get_session(self, request: web.Request, _body: bytes) -> Mapping[str, Any]:
-        self._authorized(request)
+        self._asked(request, ONE_SESSION)
         page = dict(_shown(self._known(self.sessions, request.match_info["id"])))
         wanted = [value for name, value in request.query.items() if name.startswith("expand")]
         if wanted and page["payment_intent"]:
@@ -177,7 +177,7 @@ class StripeDouble(ProviderDouble):
         return page
 
     async def _list_sessions(self, request: web.Request, _body: bytes) -> Mapping[str, Any]:
-        return self._page(request, self.sessions, "/v1/checkout/sessions")
+        return self._page(request, self.sessions, SESSIONS)
 
     async def _get_intent(self, request: web.Request, _body: bytes) -> Mapping[str, Any]:
         self._authorized(request)
@@ -211,16 +211,22 @@ class StripeDouble(ProviderDouble):
     async def _list_refunds(self, request: web.Request, _body: bytes) -> Mapping[str, Any]:
         wanted = request.query.get("payment_intent")
         found = {key: one for key, one in self.refunds.items() if wanted in (None, one["payment_intent"])}
-        return self._page(request, found, "/v1/refunds")
+        return self._page(request, found, REFUNDS)
 
     async def _list_events(self, request: web.Request, _body: bytes) -> Mapping[str, Any]:
         taken = {"true": True, "false": False}.get(request.query.get("delivery_success", ""))
         found = {one["id"]: one for one in self.events if taken is None or (one["id"] in self.hooks.taken) is taken}
-        return self._page(request, found, "/v1/events")
+        return self._page(request, found, EVENTS)
 
-    def _page(self, request: web.Request, found: Mapping[str, Mapping[str, Any]], url: str) -> Mapping[str, Any]:
-        """A list, newest first, as https://docs.stripe.com/api/pagination says."""
+    def _asked(self, request: web.Request, shape: Any) -> None:
+        """Hold a query to the types of the official client."""
         self._authorized(request)
+        for complaint in wrong(nested(request.query_string.encode()), shape):
+            raise self._broken(complaint)
+
+    def _page(self, request: web.Request, found: Mapping[str, Mapping[str, Any]], shape: Any) -> Mapping[str, Any]:
+        """A list, newest first, as https://docs.stripe.com/api/pagination says."""
+        self._asked(request, shape)
         lowest, highest = int(request.query.get("created[gte]", 0)), int(request.query.get("created[lte]", 2**40))
         listed = [one for one in reversed(found.values()) if lowest <= one["created"] <= highest]  # type: ignore[call-overload]
         after = request.query.get("starting_after")
@@ -229,7 +235,12 @@ class StripeDouble(ProviderDouble):
         limit = int(request.query.get("limit", 10))
         if not 1 <= limit <= 100:
             raise self._broken("Invalid limit: 1 to 100")
-        return {"object": "list", "url": url, "has_more": len(listed) > limit, "data": [_shown(one) for one in listed[:limit]]}
+        return {
+            "object": "list",
+            "url": request.path,
+            "has_more": len(listed) > limit,
+            "data": [_shown(one) for one in listed[:limit]],
+        }
 
     def _read(self, request: web.Request, body: bytes, shape: Any, *, keyed: bool) -> dict[str, Any]:
         """Read a form, and hold it to the types of the official client."""

@@ -12,10 +12,15 @@ from typing import Any, get_args, get_origin
 from urllib.parse import parse_qsl
 
 import typing_extensions
+from stripe.params._event_list_params import EventListParams
 from stripe.params._refund_create_params import RefundCreateParams
+from stripe.params._refund_list_params import RefundListParams
 from stripe.params.checkout._session_create_params import SessionCreateParams
+from stripe.params.checkout._session_list_params import SessionListParams
+from stripe.params.checkout._session_retrieve_params import SessionRetrieveParams
 
 SESSION, REFUND = SessionCreateParams, RefundCreateParams
+SESSIONS, ONE_SESSION, REFUNDS, EVENTS = SessionListParams, SessionRetrieveParams, RefundListParams, EventListParams
 _OF_THE_CLIENT = frozenset({"api_key", "content_type", "headers", "idempotency_key", "max_network_retries"}) | {
     "stripe_account",
     "stripe_context",
@@ -29,8 +34,8 @@ _NAME = re.compile(r"[^\[\]]+")
 def nested(body: bytes) -> dict[str, Any]:
     """Read a form with names like `a[b][0][c]`."""
     found: dict[str, Any] = {}
-    for name, value in parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body)):
-        *path, last = _NAME.findall(name)
+    for number, (name, value) in enumerate(parse_qsl(body.decode(), keep_blank_values=True, strict_parsing=bool(body))):
+        *path, last = _NAME.findall(name.replace("[]", f"[{number}]"))
         at = found
         for part in path:
             at = at.setdefault(part, {})
