@@ -149,8 +149,8 @@ def _is_one_tree(spans, before: int) -> None:
     for span in spans:
         assert root.began <= span.began <= span.ended <= root.ended
     found = {span.name: span for span in spans}
-    assert set(found) == {"message", "queue", "handle", "call bot-shop", "commit", "send"}
-    handle, call = found["handle"], found["call bot-shop"]
+    assert set(found) == {"message", "queue", "handle", "call http", "commit", "send"}
+    handle, call = found["handle"], found["call http"]
     assert call.parent == handle.id
     assert handle.began <= call.began <= call.ended <= handle.ended
     assert found["queue"].ended == handle.began

@@ -134,10 +134,11 @@ class Broken:
     ],
 )
 def test_what_becomes_of_calls_is_counted(egress, outcome, tries):
+    http = Http(Outside(egress, chance=lambda: 0.0), ("*",))
     counter, duration = INTEGRATION_REQUESTS.at("http", outcome), INTEGRATION_DURATION.at("http")
     before = counter.value, duration.count
     with suppress(EgressError):
-        asyncio.run(Http(Outside(egress, chance=lambda: 0.0), ("*",)).get("https://api.example.org/"))
+        asyncio.run(http.get("https://api.example.org/"))
     assert (counter.value - before[0], duration.count - before[1]) == (1, tries)
 
 
