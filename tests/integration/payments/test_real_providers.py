@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 
+import aiohttp
 import pytest
 from aiohttp import web
 
@@ -18,7 +19,7 @@ from tests.doubles.impatient import Impatient
 from tests.doubles.paypal import CLIENT, CLIENT_SECRET, PayPalDouble
 from tests.doubles.paypal_signing import authority_pem
 from tests.doubles.provider_faults import Chaos
-from tests.doubles.stripe import StripeDouble
+from tests.doubles.stripe import VERSION, StripeDouble
 from tests.integration.payments.shop import opened
 from tests.integration.pipeline.road import message, until
 
@@ -122,6 +123,26 @@ def test_a_mug_is_bought_by_webhooks_alone_and_brought_back(postgres_dsn, kind):
         assert not double.hooks.refused
 
     play(postgres_dsn, kind, story)
+
+
+def test_a_refund_in_the_dashboard_is_known_though_an_event_of_it_was_lost(postgres_dsn):
+    async def story(shop, double):
+        await shop.inbox.accept(shop.buyer, (message("anna", "mug"),))
+        await shop.settled()
+        row = await shop.payment()
+        await double.pay(row.session)
+        await until(lambda: shop.news, what="the bot is told")
+        double.hooks.hold()
+        async with aiohttp.ClientSession() as dashboard:
+            headers = {"Authorization": f"Bearer {KEY}", "Stripe-Version": VERSION, "Idempotency-Key": "by hand"}
+            fields = {"payment_intent": next(iter(double.intents)), "amount": "1250"}
+            async with dashboard.post(f"{double.url}/v1/refunds", data=fields, headers=headers) as answer:
+                assert answer.status == 200
+        double.hooks.release(lambda held: [one for one in held if b"refund.updated" in one[1]])
+        await until(lambda: len(shop.news) > 1, what="the bot is told of the refund")
+        assert shop.news[-1].state is S.REFUNDED
+
+    play(postgres_dsn, "stripe", story)
 
 
 @pytest.mark.parametrize("kind", ["stripe", "paypal"])

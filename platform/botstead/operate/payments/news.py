@@ -83,7 +83,8 @@ class PaymentNews:
                 looked = await provider.look(self._cashier.order(row), account)
         except PaymentRefused:
             return said
-        return msgspec.structs.replace(said, order=row.id, amount=looked.amount, currency=looked.currency)
+        back = max(said.refunded, looked.refunded)  # an event of one refund does not say how much went back in all
+        return msgspec.structs.replace(said, order=row.id, amount=looked.amount, currency=looked.currency, refunded=back)
 
     async def _capture(self, applied: Applied, account: Account) -> None:
         """Take the money of an approved order; what the provider answers is applied like an event."""
