@@ -300,6 +300,41 @@ def test_transactions_that_commit_late_lose_and_repeat_nothing(postgres_dsn):
     run(story())
 
 
+def test_what_asks_for_money_is_shown_once_it_has_a_button(postgres_dsn, monkeypatch):
+    monkeypatch.setattr("botstead.web.chat.cursor.WINDOW", 0.0)  # the floor rises at once: it must not pass what changes
+
+    async def story():
+        async with chat(postgres_dsn) as (_, session):
+            client = Client(session)
+            async with client.listening():
+                await client.post({"text": "a mug"})
+                await client.until(client.has("echo: a mug"))
+                connection = await asyncpg.connect(postgres_dsn)
+                try:
+                    asked = await connection.fetchval(
+                        "INSERT INTO message (id, direction, bot, channel, conversation, body, payload)"
+                        " SELECT nextval('message_id'), 1, bot, channel, conversation, '', $2 FROM message"
+                        " WHERE conversation = $1 LIMIT 1 RETURNING id",
+                        client.conversation,
+                        '{"type":"pay","amount":1250,"currency":"EUR","title":"A mug"}',
+                    )
+                    for word in ("still", "there"):
+                        await client.post({"text": word})
+                        await client.until(client.has(f"echo: {word}"))
+                    assert asked not in client.ids
+                    await connection.execute(
+                        "UPDATE message SET body = 'A mug: 12.50 EUR', payload = $2 WHERE id = $1",
+                        asked,
+                        '{"type":"send","text":"A mug: 12.50 EUR","buttons":[[{"label":"Pay","url":"https://x.example"}]]}',
+                    )
+                    await client.until(client.has("A mug: 12.50 EUR"))
+                finally:
+                    await connection.close()
+            assert client.ids.count(asked) == 1
+
+    run(story())
+
+
 def test_streams_end_at_once_when_the_process_drains(postgres_dsn):
     async def story():
         async with chat(postgres_dsn) as (platform, session):

@@ -9,6 +9,8 @@ import msgspec
 from botstead.core.messages import Action, AnswerButton, Attachment, Button, Delete, Edit, Kind, Send, Typing
 
 IN, OUT = 0, 1
+ASKS = '{"type":"pay"'
+"""How the payload of what asks for money begins, until the provider has made its page: then it is a message with a button."""
 SHOWN_KINDS = (Kind.MESSAGE, Kind.BUTTON)
 LARGEST_ID = 2**63 - 1
 
@@ -92,6 +94,11 @@ def render(row: Row) -> Frame | None:
     if row.direction == IN:
         return _render_in(row)
     return _render_out(row) if row.direction == OUT else None
+
+
+def unready(row: Row) -> bool:
+    """Whether a row will be something to see later: money was asked for, and the provider has not made its page yet."""
+    return row.direction == OUT and row.payload is not None and row.payload.startswith(ASKS)
 
 
 def system(event: str, *, at: float, text: str = "") -> Frame:

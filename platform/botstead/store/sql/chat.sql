@@ -2,11 +2,10 @@
 -- Ids are not in commit order: whoever reads «above a floor» must also name the ids above it that it has read.
 
 -- name: read_above
--- Rows above a floor that were not read yet, oldest first. Direction 2 is internal and never shown. What asks for money is shown once
--- it has become a message with a button; until then `count_above` counts it, so that no floor passes it.
+-- Rows above a floor that were not read yet, oldest first. Direction 2 is internal and never shown.
 SELECT id, direction, coalesce(body, '') AS body, payload, extract(epoch FROM at)::float8 AS at, reply_to
 FROM message
-WHERE conversation = $1 AND id > $2 AND direction < 2 AND NOT (id = ANY ($3::bigint[])) AND (payload IS NULL OR payload NOT LIKE '{"type":"pay"%')
+WHERE conversation = $1 AND id > $2 AND direction < 2 AND NOT (id = ANY ($3::bigint[]))
 ORDER BY id
 LIMIT $4;
 

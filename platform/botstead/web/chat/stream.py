@@ -16,7 +16,7 @@ from contextlib import contextmanager
 
 import msgspec
 
-from botstead.channels.webchat.render import OUT, Frame, draft, render, system
+from botstead.channels.webchat.render import OUT, Frame, draft, render, system, unready
 from botstead.core.errors import TooMany, Unavailable
 from botstead.pipeline import drafts
 from botstead.pipeline.drafts import Drafted
@@ -173,13 +173,17 @@ class Stream:
         seen, full = clock(), len(rows) == PAGE
         self._answered = any(row.direction == OUT for row in rows)
         self._done.extend(row.reply_to for row in rows if row.direction == OUT and row.reply_to is not None)
+        later = min((row.id for row in rows if unready(row)), default=None)  # what changes must be read again: no floor passes it
         chunks = []
         for row in rows:
+            if unready(row):
+                continue
             cursor.add(row.id, now=seen)
             frame = render(row)
             if frame and not (self._catching_up and frame.data.direction == "system"):
                 chunks.append(encode(frame, cursor.encode()))
-        cursor.settle(began=began, up_to=rows[-1].id if full else None)
+        limits = [*([rows[-1].id] if full else []), *([later - 1] if later is not None else [])]
+        cursor.settle(began=began, up_to=min(limits, default=None))
         if full:
             self._read_soon()
         elif self._catching_up:
