@@ -117,6 +117,22 @@ def test_a_failure_that_stripe_has_stored_is_not_repeated_for_ever():
     play(story)
 
 
+@pytest.mark.parametrize("applied", [False, True])
+def test_nor_is_a_refund_lost_to_a_stored_failure_or_made_twice(applied: bool):
+    async def story(at: Shop) -> None:
+        asked = order()
+        page = await at.stripe.open(asked, at.account)
+        await at.double.pay(page.session)
+        known = msgspec.structs.replace(asked, session=page.session, payment=(await look(at, asked, page)).payment)
+        at.double.fault(ProviderFault(status=500, stored=True, applied=applied, on="POST /v1/refunds"))
+        for _ in range(2):
+            said = await at.stripe.refund(known, 250, "key-1", at.account)
+            assert (said.state, said.refunded) == (PaymentState.PAID, 250)
+        assert [one.amount for one in at.double.made("refund", asked.id)] == [250]
+
+    play(story)
+
+
 def test_a_page_whose_answer_never_came_is_found_by_our_reference():
     async def story(at: Shop) -> None:
         asked = order()

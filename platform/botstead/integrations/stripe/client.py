@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar
 from urllib.parse import quote, urlencode
 
@@ -154,17 +154,27 @@ class Stripe:
         if not payment:
             raise PaymentRefused(f"Nothing was paid for {order.id} yet, so nothing can go back.")
         made = await self._refunds(payment, account)
-        this = next((one for one in made if (one.metadata or {}).get(REFUND) == key), None)
+        this = _under(key, made)
         if this is None:
             fields = {"payment_intent": payment, "amount": str(to_stripe(amount, order.currency))}
             fields |= {f"metadata[{ORDER}]": order.id, f"metadata[{REFUND}]": key}
-            this = await self._post("/v1/refunds", fields, account, Refunded, key=key)
+            this = await self._give_back(fields, payment, account, key)
             made = (*made, this)
         if not this.counts:
             raise PaymentRefused(f"Stripe could not give the money back: {this.failure_reason or this.status}.")
         back = from_stripe(sum(one.amount for one in made if one.counts), order.currency)
         state = PaymentState.REFUNDED if back >= order.amount else PaymentState.PAID
         return Standing(state=state, order=order.id, session=order.session, payment=payment, refunded=min(back, order.amount))
+
+    async def _give_back(self, fields: Mapping[str, str], payment: str, account: Account, key: str) -> Refunded:
+        try:
+            return await self._post("/v1/refunds", fields, account, Refunded, key=key)
+        except FailureStored:
+            # That request is over: a refund that is not there by now will not come of it.
+            found = _under(key, await self._refunds(payment, account))
+            if found is not None:
+                return found
+            return await self._post("/v1/refunds", fields, account, Refunded, key=f"{key}:again")
 
     async def _refunds(self, payment: str, account: Account) -> tuple[Refunded, ...]:
         page = await self._get("/v1/refunds", {"payment_intent": payment, "limit": str(_PAGE)}, account, Refunds)
@@ -225,6 +235,11 @@ def _read(response: Response, decoder: msgspec.json.Decoder[T]) -> T | None:
         return decoder.decode(response.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _under(key: str, refunds: Iterable[Refunded]) -> Refunded | None:
+    """Return the refund that was made under a key of ours."""
+    return next((one for one in refunds if (one.metadata or {}).get(REFUND) == key), None)
 
 
 def _base(account: Account) -> str:
