@@ -19,7 +19,7 @@ from botstead.core.settings import LIST_SEPARATOR, PREFIX, Settings
 from botstead.integrations.weather.client import Weather
 from botstead.pipeline.answering import answering
 from botstead.pipeline.drafts import ToldDrafts
-from botstead.processes.models import SHARED, LanguageModels
+from botstead.processes.models import SHARED, LanguageModels, read_key
 from botstead.processes.services import Services, ToldSecrets
 from botstead.runtime import hosting
 from botstead.runtime.egress import Dialer, EgressClient, RecordedEgress
@@ -55,8 +55,9 @@ def build(settings: Settings, folder: Path, *, secrets: BotSecrets) -> tuple[Pro
     """
     outside = Outside(RecordedEgress(EgressClient(allow=settings.egress_allow)), MemoryCache())
     weather = Weather(outside, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
+    own = read_key(settings.llm_key_file)
     models = LanguageModels(
-        settings, outside, meter=PurseMeter(), secrets=secrets, shared=lambda bot: secrets.of(bot).get(SHARED)
+        settings, outside, meter=PurseMeter(), secrets=secrets, shared=lambda bot: secrets.of(bot).get(SHARED, own)
     )
     services = Services(outside=outside, dialer=Dialer(allow=settings.egress_allow), secrets=secrets, models=models)
     return {Weather: lambda _incoming: weather, **services.of(read_manifest(folder))}, outside

@@ -22,10 +22,13 @@ from botstead.bots.testing import Rehearsal
 from botstead.core.errors import BotsteadError, HandlerFailed
 from botstead.core.messages import Action, Event, Kind, Person
 from botstead.core.money import Payment
+from botstead.core.purse import Purse, purse
 from botstead.processes import bot_host, environment
 from botstead.processes.services import ToldSecrets
 
 VISITOR = Person("you")
+UNMETERED = 10**15
+"""What the bot's language model may take while its author looks on: no day is kept here."""
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -94,6 +97,7 @@ def main(folder: Path, values: Mapping[str, str]) -> None:
         _write(channel, Broken(error.message))
         return
     _write(channel, Ready(room.name))
+    purse.set(Purse(UNMETERED))
     asyncio.run(_serve(room, channel))
 
 
