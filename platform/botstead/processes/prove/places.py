@@ -57,8 +57,8 @@ COMMANDS = (
     ("keys", "list"),
     ("objectives",),
 )
-FEW = 3
-SOME = 20
+FEW = 2
+SOME = 12
 """Commands, and values of a parameter, that a small experiment asks for."""
 
 
@@ -117,11 +117,7 @@ class Gatherer:
         Args:
             chats: bots whose chat page is asked.
         """
-        await self.metrics()
-        await self.api()
-        await self.chat(chats)
-        await self.commands()
-        await self.tables()
+        await asyncio.gather(self.metrics(), self.api(), self.chat(chats), self.commands(), self.tables())
         self.processes()
         self.files()
         self.logs()

@@ -93,9 +93,7 @@ async def _play(running: Installation, planting: Planting) -> None:
     await planting.bot_secrets()
     await planting.accounts()
     await planting.handlers(traders.BOT, traders.VERBS)
-    await planting.channels()
-    await planting.strangers()
-    await planting.wrong_passwords()
+    await asyncio.gather(planting.channels(), planting.strangers(), planting.wrong_passwords())
     await _tried(running, 0)
     if stage.full:
         await planting.handlers(SHARED, ("spin", "abort"))
