@@ -67,8 +67,6 @@ class Events:
                 line = bytes(rest[start:end])
                 found += self._line(line) if line else self._dispatched()
             start = end + 1
-        if start < len(rest):
-            self._after_cr = False
         del rest[:start]
         return found
 

@@ -90,12 +90,12 @@ class Stream:
         self._read_soon()
 
     def grow(self, drafted: Drafted) -> None:
-        """Show what the bot is writing, unless that was answered already.
+        """Show what the bot is writing, unless that was answered meanwhile.
 
         Args:
             drafted: the newest hint of it.
         """
-        if drafted.message not in self._done and not self._catching_up:
+        if not self._catching_up:
             self._draft = drafted
             self._news.set()
 

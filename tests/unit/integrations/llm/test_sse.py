@@ -33,6 +33,8 @@ def cut(body: bytes, places: list[int]) -> list[bytes]:
         (b": ping\n\ndata: a\n: between\n\n", ["a"]),
         (b"event: x\nid: 7\nretry: 5\ndata: a\n\n", ["a"]),
         (b"data: a\ndata: b\n\n", ["a\nb"]),
+        (b"data: a\r\ndata: b\r\n\r\n", ["a\nb"]),
+        (b"data: a\rdata: b\r\r", ["a\nb"]),
         (b"data: a", ["a"]),
         (b"data: a\r\n\r", ["a"]),
         (b"data\n\n", [""]),
