@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 from collections.abc import Iterable
 from typing import NoReturn
 from urllib.parse import quote
@@ -52,6 +53,19 @@ class Secret:
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled."""
         raise TypeError("a Secret cannot be pickled")
+
+
+def repeats(content: bytes, secrets: Iterable[Secret]) -> bool:
+    """Whether somebody else's bytes hold one of our secrets, as it is, or as URLs and JSON write it.
+
+    Args:
+        content: whole.
+        secrets: those that it was asked with.
+    """
+    values = [secret.reveal() for secret in secrets]
+    escaped = [json.dumps(value)[1:-1] for value in values]
+    forms = {*values, *escaped, *(text.replace("/", "\\/") for text in escaped), *(quote(value, safe="") for value in values)}
+    return any(form.encode() in content for form in forms if form)
 
 
 def hidden(text: str, secrets: Iterable[Secret]) -> str:

@@ -501,6 +501,21 @@ def test_two_bots_that_declare_one_name_otherwise_have_their_own_tries():
     told(story)
 
 
+@pytest.mark.parametrize("said", [SECRET, "canary-secret%2B%2F%3D1", SECRET.replace("/", "\\/")])
+@pytest.mark.parametrize("where", ["body", "header"])
+def test_an_answer_that_repeats_the_secret_is_told_and_not_kept(said, where):
+    async def story(setting):
+        rest = setting.desk(auth=Auth.HEADER, header="x-key", secret="crm", cache=60.0)(incoming())
+        for number in range(2):
+            more = {"etag": '"1"', "x-asked": said if where == "header" else "-"}
+            words = said if where == "body" else ""
+            setting.double.answer(200, f'{{"number": {number}, "said": "{words}"}}'.encode(), **more)
+        assert [(await rest.json("a"))["number"] for _ in range(2)] == [0, 1]
+        assert setting.cache.kept == {}
+
+    told(story)
+
+
 def test_without_a_cache_calls_still_work():
     class Gone(MemoryCache):
         async def get(self, key: str) -> bytes | None:

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botstead.core.secret import Secret, hidden
+from botstead.core.secret import Secret, hidden, repeats
 
 VALUE = "hunter2-very-secret"
 
@@ -68,3 +68,10 @@ def test_it_matches_its_own_bytes_only(value, other):
 def test_somebody_elses_words_lose_it(value):
     said = f"Not Found: /bot{value}/send?key={quote(value, safe='')}!"
     assert hidden(said, [Secret("other"), Secret(value)]) == (said if not value else "Not Found: /bot…/send?key=…!")
+
+
+@pytest.mark.parametrize("value", ["123:AA-b_c", 'p/w d+é"', "x\ny"])
+def test_it_is_known_in_somebody_elses_bytes(value):
+    for form in (value, quote(value, safe=""), json.dumps(value)):
+        assert repeats(f"so {form}!".encode(), [Secret("other"), Secret(value)])
+    assert not repeats(b"so \xff" + value[:-1].encode(), [Secret(value), Secret("")])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -14,7 +14,7 @@ from botstead.core.declared import Auth, RestDeclared, needed
 from botstead.core.errors import BotsteadError, EgressResting
 from botstead.core.messages import Call, Response
 from botstead.core.ports import BotSecrets
-from botstead.core.secret import Secret
+from botstead.core.secret import Secret, repeats
 from botstead.integrations.rest.auth import Proof, proof
 from botstead.integrations.rest.errors import RestInvalid
 from botstead.integrations.rest.models import Held
@@ -73,6 +73,12 @@ class RestService:
             RestInvalid: a header is not for callers to set.
             EgressError: no answer came.
         """
+        return (await self._asked(bot, call, seconds=seconds, repeatable=repeatable))[0]
+
+    async def _asked(
+        self, bot: str, call: Call, *, seconds: float, repeatable: bool | None
+    ) -> tuple[Response, Collection[Secret]]:
+        """Make a call; returns the secrets that it was made with, too."""
         self._check(call.headers)
         service, over = self._service(bot), time.monotonic() + seconds
         for last in (False, True):
@@ -84,7 +90,7 @@ class RestService:
             if last or token is None or response.status != _UNAUTHORIZED:
                 break
             self._tokens.drop(token)  # it was refused before anything was done, so this can be repeated
-        return response
+        return response, known.secrets.values()
 
     async def kept(self, bot: str, call: Call, *, fresh: float, seconds: float) -> Response:
         """Make a GET as the bot, or tell what the service said a while ago.
@@ -122,20 +128,25 @@ class RestService:
         held = _read(await self._outside.cache.get(name))
         headers = {**call.headers, **({"if-none-match": held.etag} if held is not None else {})}
         asked = msgspec.structs.replace(call, headers=headers)
-        response = await self.call(bot, asked, seconds=self.declared.timeout, repeatable=True)
+        response, secrets = await self._asked(bot, asked, seconds=self.declared.timeout, repeatable=True)
         if response.status == _NOT_MODIFIED and held is not None:
             return held
         if response.status >= 500:
             raise _Failed(response)
         if response.status == _TOO_MANY:
             raise _Failed(response) from EgressResting()
-        if not _is_kept(response):
+        if not _is_kept(response) or self._is_repeated(bot, response, secrets):
             unkept.append(response)
             return None
         fresh = Held(etag=response.headers.get("etag", ""), headers=response.headers, body=response.body)
         if fresh.etag:
             await self._outside.cache.set(name, msgspec.json.encode(fresh), UNCHANGED_KEPT)
         return fresh
+
+    def _is_repeated(self, bot: str, response: Response, secrets: Collection[Secret]) -> bool:
+        """Whether an answer tells the secret that it was asked with: then it must not lie in the cache."""
+        own = [self._secret(bot)] if self.declared.auth is not Auth.NONE else []
+        return repeats("\n".join(response.headers.values()).encode() + response.body, [*own, *secrets])
 
     async def _proof(self, bot: str, service: Service, body: bytes, over: float) -> tuple[Proof, Secret | None]:
         declared = self.declared
