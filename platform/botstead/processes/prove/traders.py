@@ -17,11 +17,14 @@ bot = Bot(Path(__file__).parent.name)
 @bot.on.message
 async def trade(  # one of each
     message: Message, chat: Chat, slack: Slack, mail: Mail, llm: Llm,
-    bearer: Rest, basic: Rest, header: Rest, query: Rest, oauth: Rest, hmac: Rest,
+    bearer: Rest, basic: Rest, header: Rest, query: Rest, oauth: Rest, hmac: Rest, cached: Rest,
 ) -> str:
     """Do what the message says."""
     what = message.text.partition(" ")[0]
     rest = {"bearer": bearer, "basic": basic, "header": header, "query": query, "oauth": oauth, "hmac": hmac}
+    if what == "cached":
+        await cached.json("orders", params={"n": "1"})
+        return "well"
     if what in rest:
         await rest[what].json("orders", params={"n": "1"})
         await rest[what].post("orders", {"n": 1})
@@ -75,6 +78,12 @@ auth = "hmac"
 header = "X-Signature"
 secret = "hmac"
 tries = 1
+[rest.cached]
+base = "{base}/200/cached"
+auth = "header"
+header = "X-Key"
+secret = "cached"
+cache = 60
 [slack]
 secret = "slack"
 base = "{base}/400/slack"
@@ -96,12 +105,13 @@ SECRETS: Mapping[str, tuple[str, str]] = {
     "query": ("key in the query of a REST service", "{}"),
     "oauth": ("client secret of a REST service", "{}"),
     "hmac": ("signing key of a REST service", "{}"),
+    "cached": ("key of a REST service whose answers are kept", "{}"),
     "slack": ("Slack token", "xoxb-{}"),
     "mail": ("SMTP password", "{}"),
     "llm": ("key of a language model", "{}"),
 }
 """Name to what it is, and its shape."""
-SENT = ("bearer", "basic", "header", "query", "oauth", "slack", "llm")
+SENT = ("bearer", "basic", "header", "query", "oauth", "cached", "slack", "llm")
 """Those that go out; a signing key never does, and a password of mail only by TLS."""
 ACCOUNTS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
     "stripe": (
