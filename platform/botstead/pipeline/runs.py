@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from botstead.core.errors import BotsteadError, HandlerFailed
+from botstead.core.errors import BotsteadError, HandlerFailed, Unavailable
 from botstead.core.messages import AnswerButton, Event, Kind, Send, Typing
 from botstead.core.ports import Account, Effects, Handler, Incoming
 from botstead.pipeline import measures
@@ -104,7 +104,7 @@ class Runs:
                     self._gesture(account, lane.conversation, action)
             run.ended = time.time()
             return _done(row, lane, effects, run, aside=account.kind in self._aside)
-        except BotResting as error:
+        except (BotResting, Unavailable) as error:  # a database that cannot answer is no fault of who was called
             return Failure(row.partition, row.bot, row.id, error.after or 1.0, error.message, 0, 0)
         except Exception as error:  # noqa: BLE001  # whatever a handler raises is its failure, never a run without end
             return self._failed(lane, incoming, row, run, error)

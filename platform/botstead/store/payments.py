@@ -253,13 +253,13 @@ class Ledger:
             return tuple(map(_row, await connection.fetch(_SQL["due"], limit, first, pending, longest)))
 
     async def unknown(self, *, older: float, limit: int) -> tuple[Attempt, ...]:
-        """Return refunds of which nobody knows how they ended.
+        """Take refunds of which nobody knows how they ended; each is put off at once, the longer it has lasted the longer.
 
         Args:
-            older: seconds since the last try.
+            older: seconds since the last try or look, at least.
             limit: at most so many.
         """
-        async with self._postgres.connection() as connection:
+        async with self._postgres.unit() as connection:
             return tuple(map(_attempt, await connection.fetch(_SQL["unknown"], older, limit)))
 
     async def had_account(self, bot: int, kinds: Sequence[str]) -> bool:

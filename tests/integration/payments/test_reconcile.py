@@ -38,6 +38,22 @@ def test_a_lost_webhook_is_found(postgres_dsn):
     in_shop(postgres_dsn, story)
 
 
+def test_a_fault_in_a_providers_code_keeps_nobody_else_waiting(postgres_dsn):
+    async def story(shop):
+        for person in ("anna", "ben"):
+            await shop.inbox.accept(shop.buyer, (message(person, person),))
+        await shop.settled()
+        for row in await shop.payments():
+            shop.till.choose(row.id)
+        shop.till.faults["look"].append(KeyError("a field that is not there"))
+        await shop.overdue()
+        await shop.reconcile.turn()
+        await shop.settled()
+        assert sorted(row.state for row in await shop.payments()) == [S.PAID, S.PENDING]
+
+    in_shop(postgres_dsn, story)
+
+
 def test_it_asks_less_and_less_often(postgres_dsn):
     async def story(shop):
         await ordered(shop)
@@ -203,6 +219,25 @@ def test_forty_payments_among_faults_charge_once_each_and_lose_none(postgres_dsn
     in_shop(postgres_dsn, story, till=till)
 
 
+def test_a_refund_that_stays_unknown_is_not_asked_after_at_every_turn(postgres_dsn):
+    async def story(shop):
+        row = await paid(shop)
+        await shop.ledger.begin(row.id, "refund", "k1", 500)
+        await shop.overdue()
+        before = shop.till.calls["look"]
+        for _ in range(3):
+            await shop.reconcile.turn()
+        assert shop.till.calls["look"] == before + 1
+        await shop.fetch("UPDATE payment_attempt SET at = at - interval '8 hours', ended_at = ended_at - interval '10 minutes'")
+        await shop.reconcile.turn()
+        assert shop.till.calls["look"] == before + 1  # the longer it has lasted, the rarer
+        await shop.fetch("UPDATE payment_attempt SET ended_at = ended_at - interval '1 hour'")
+        await shop.reconcile.turn()
+        assert shop.till.calls["look"] == before + 2
+
+    in_shop(postgres_dsn, story)
+
+
 def test_a_refund_nobody_knows_of_is_given_up_after_a_day(postgres_dsn):
     async def story(shop):
         row = await paid(shop)
@@ -210,7 +245,9 @@ def test_a_refund_nobody_knows_of_is_given_up_after_a_day(postgres_dsn):
         await shop.overdue()
         await shop.reconcile.turn()
         assert (await attempts(shop, row))[-1][:2] == ("refund", "pending")
-        await shop.fetch("UPDATE payment_attempt SET at = at - make_interval(secs => $1) WHERE key = 'k1'", EXPIRES)
+        await shop.fetch(
+            "UPDATE payment_attempt SET at = at - make_interval(secs => $1), ended_at = NULL WHERE key = 'k1'", EXPIRES
+        )
         await shop.reconcile.turn()
         assert (await attempts(shop, row))[-1][:2] == ("refund", "failed")
 

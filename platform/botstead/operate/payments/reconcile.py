@@ -120,6 +120,9 @@ class Reconcile:
             return Standing(state=row.state)
         except EgressError:
             return None
+        except Exception as error:  # noqa: BLE001  # a fault in one provider's code must not keep the others from being asked
+            event(logger, "payment_not_asked", level=logging.ERROR, exception=error, payment=row.id, channel=account.kind)
+            return None
 
     async def _resolve(self, refund: Attempt) -> None:
         """Find out what became of a refund whose answer never came; the sends of a message end after a day."""

@@ -110,10 +110,18 @@ FROM (
 ) mine WHERE p.number = mine.number RETURNING p.*;
 
 -- name: unknown
--- Refunds of which nobody knows how they ended. $1 seconds since the last try, $2 at most
-SELECT a.* FROM payment_attempt a
-WHERE a.state IN ('pending', 'unknown') AND a.kind = 'refund' AND coalesce(a.ended_at, a.at) <= clock_timestamp() - make_interval(secs => $1)
-ORDER BY a.at LIMIT $2;
+-- Refunds of which nobody knows how they ended. Each is put off at once, the longer the longer it has lasted, so that none is asked
+-- after without end and none keeps others from their turn. $1 seconds since the last try or look, $2 at most
+UPDATE payment_attempt a SET ended_at = clock_timestamp()
+FROM (
+    SELECT id FROM payment_attempt WHERE state IN ('pending', 'unknown') AND kind = 'refund'
+        AND coalesce(ended_at, at) <= clock_timestamp() - greatest(make_interval(secs => $1), (clock_timestamp() - at) / 8)
+    ORDER BY coalesce(ended_at, at) LIMIT $2 FOR UPDATE SKIP LOCKED
+) mine WHERE a.id = mine.id RETURNING a.*;
+
+-- name: had_account
+-- Whether a bot has, or ever had, a payment account of one of these kinds. $1 bot, $2 kinds
+SELECT EXISTS (SELECT FROM channel WHERE bot = $1 AND kind = ANY ($2::text[])) AS had;
 
 -- name: had_account
 -- Whether a bot has, or ever had, a payment account of one of these kinds. $1 bot, $2 kinds
