@@ -363,4 +363,11 @@ MUTATIONS = (
         "a payment whose webhook was lost is never asked after",
         (Edit("store/sql/payments.sql", "AND state IN ('opened', 'pending', 'approved')", "AND state IN ('opened')"),),
     ),
+    Mutation(
+        "answers-kept-unread",
+        "P16",
+        "E30",
+        "an answer that repeats the key it was asked with is kept in the cache",
+        (Edit("integrations/rest/service.py", " or self._is_repeated(bot, response, secrets)", ""),),
+    ),
 )
