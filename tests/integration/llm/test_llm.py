@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import socket
 import time
 from contextlib import aclosing
 from decimal import Decimal
@@ -24,6 +26,7 @@ from botstead.integrations.llm.errors import (
     LlmUnavailable,
 )
 from botstead.integrations.llm.models import ToolCall, Usage
+from botstead.runtime.egress import client
 from tests.doubles.llm import DROP, KEY, WORDS, Script, call, calling, chunk, event, llm, problem, usage, whole, words
 from tests.integration.llm.conftest import PRICED, setting
 
@@ -384,5 +387,26 @@ def test_one_message_cannot_use_up_the_day():
                 await mine.ask("?")
             await here.llm.ask("?")
             assert len(double.asked) == 2
+
+    asyncio.run(play())
+
+
+def test_a_server_that_cannot_be_connected_to_is_given_up_long_before_the_first_byte(monkeypatch):
+    """A full backlog: the kernel answers no connection attempt."""
+    monkeypatch.setattr(client, "CONNECT", 0.2)
+
+    async def play():
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as silent, contextlib.ExitStack() as waiting:
+            address = silent.getsockname()
+            for _ in range(4):
+                caller = waiting.enter_context(socket.socket())
+                caller.setblocking(False)
+                caller.connect_ex(address)
+            async with setting(f"http://127.0.0.1:{address[1]}/v1") as here:
+                began = time.monotonic()
+                with pytest.raises(LlmUnavailable):
+                    await here.llm.ask("?")
+                assert time.monotonic() - began < 5
+                assert here.books.taken == [LlmUsage()]
 
     asyncio.run(play())

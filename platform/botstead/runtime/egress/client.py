@@ -24,6 +24,8 @@ from botstead.runtime.egress.streaming import Body
 from botstead.runtime.egress.wire import Connection, Pool, connect
 
 NO_SECRETS: Final[Mapping[str, Secret]] = MappingProxyType({})
+CONNECT: Final = 5.0
+"""Seconds that a streamed call may take to connect: its first byte may take much longer."""
 PLACES: Final = 256
 """Calls to one service at once. More than all sends of a worker, which has places for each channel: a service is a network here,
 so with fewer the slow calls of one bot would take them from every bot on that network."""
@@ -111,7 +113,7 @@ class EgressClient:
             try:
                 async with asyncio.timeout_at(began + patience):
                     await held.enter_async_context(self._bulkhead.place(call.places or call.service or target.origin.host))
-                    response = await self._general.open(call, target, secrets, progress)
+                    response = await self._general.open(call, target, secrets, progress, connect=CONNECT)
                     held.push_async_callback(response.aclose)
             except TimeoutError:
                 pass

@@ -72,7 +72,15 @@ class GeneralTransport:
         # Raised outside of the handler, because the library's exceptions hold the URL with its secrets.
         raise broken(target, failed)
 
-    async def open(self, call: Call, target: Target, secrets: Mapping[str, Secret], progress: list[bool]) -> httpx.Response:
+    async def open(
+        self,
+        call: Call,
+        target: Target,
+        secrets: Mapping[str, Secret],
+        progress: list[bool],
+        *,
+        connect: float | None = None,
+    ) -> httpx.Response:
         """Make one request and return the answer, its body unread. The caller closes it.
 
         Args:
@@ -80,6 +88,7 @@ class GeneralTransport:
             target: its URL, taken apart.
             secrets: values of the placeholders.
             progress: gets an item as soon as the request may have been written.
+            connect: seconds until there is a connection; None: no limit but the caller's.
 
         Raises:
             EgressError: as `send`.
@@ -90,7 +99,8 @@ class GeneralTransport:
         _written.set(progress)
         failed: str
         try:
-            request = self._client.build_request(call.method, shown, content=call.body, extensions=injected)
+            timeout = httpx.Timeout(None, connect=connect)
+            request = self._client.build_request(call.method, shown, content=call.body, extensions=injected, timeout=timeout)
             return await self._client.send(request, stream=True, follow_redirects=False)
         except FAULTS as error:
             failed = type(error).__name__
@@ -141,6 +151,7 @@ class _Injecting(httpx.AsyncBaseTransport):
             request.url.copy_with(raw_path=path.encode("ascii")),
             headers=[("user-agent", "botstead"), *headers, ("accept-encoding", "identity")],
             content=request.content,
+            extensions={"timeout": request.extensions["timeout"]},
         )
         response = await self._inner.handle_async_request(sent)
         response.request = request
