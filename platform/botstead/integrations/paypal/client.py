@@ -223,7 +223,7 @@ class PayPal:
             if response.status != 401 or last:
                 break
             self._tokens.forget(account, base, token)
-        require(response, now=self._clock.now())
+        require(response, now=self._clock.now(), secrets=(token, *account.secrets.values()))
         found = _read(response, decoder)
         if found is None:
             raise EgressBroken("PayPal's answer is not what it documents; what it did is not known.")

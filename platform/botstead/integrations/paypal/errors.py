@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 import msgspec
 
 from botstead.core.errors import EgressBroken, EgressResting, PaymentRefused
 from botstead.core.messages import Response
+from botstead.core.secret import Secret, hidden
 from botstead.runtime.retry_after import retry_after
 
 _WORDS: Final = 300
@@ -39,26 +41,28 @@ class Refused(PaymentRefused):
 
     code = "paypal_refused"
 
-    def __init__(self, status: int, failure: Failure) -> None:
+    def __init__(self, status: int, failure: Failure, secrets: Iterable[Secret] = ()) -> None:
         """Build it.
 
         Args:
             status: of the answer.
             failure: its body.
+            secrets: what must not appear in words, should PayPal repeat it.
         """
         self.status_of_answer = status
         self.issues = failure.issues
         words = "; ".join(f"{one.description or one.issue}" for one in failure.details) or failure.message or f"status {status}"
         said = f"PayPal refused: {words} ({failure.name}, debug id {failure.debug_id})."
-        super().__init__(said.replace("\0", "")[:_WORDS])
+        super().__init__(hidden(said, secrets).replace("\0", "")[:_WORDS])
 
 
-def require(response: Response, *, now: float) -> None:
+def require(response: Response, *, now: float, secrets: Iterable[Secret] = ()) -> None:
     """Let a success pass.
 
     Args:
         response: of PayPal.
         now: Unix seconds, for a `Retry-After` that is a date.
+        secrets: that it was asked with.
 
     Raises:
         PaymentRefused: PayPal does not accept the account's credentials, or (Refused) says no to this.
@@ -80,7 +84,7 @@ def require(response: Response, *, now: float) -> None:
             f"PayPal does not accept the account's credentials ({status}). Replace the secrets `client_id` and `client_secret`, "
             "and look whether the setting `environment` is theirs: live or sandbox."
         )
-    raise Refused(status, _failure(response))
+    raise Refused(status, _failure(response), secrets)
 
 
 def _failure(response: Response) -> Failure:

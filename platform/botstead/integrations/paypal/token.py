@@ -86,7 +86,7 @@ class Tokens:
         basic = Secret(b64encode(pair.encode()).decode())
         began = self._clock.monotonic()
         response = await self._service.ask(call, {"basic": basic}, seconds=_SECONDS, repeatable=True)
-        require(response, now=self._clock.now())
+        require(response, now=self._clock.now(), secrets=(basic, *account.secrets.values()))
         try:
             granted = msgspec.json.decode(response.body, type=_Granted)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:

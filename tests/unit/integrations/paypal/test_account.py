@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from botstead.channels.registry import manifest_of
 from botstead.core.errors import EgressBroken, EgressResting, Invalid, PaymentRefused
 from botstead.core.messages import Outcome, Response
+from botstead.core.secret import Secret
 from botstead.integrations.paypal.account import SECRETS, SETTINGS, prepare
 from botstead.integrations.paypal.amounts import Amount, to_paypal
 from botstead.integrations.paypal.client import PayPal
@@ -126,3 +128,14 @@ def test_the_manifest_names_what_the_code_takes():
         await egress.close()
 
     play_alone(story)
+
+
+@pytest.mark.parametrize("field", ["message", "name", "debug_id", "details"])
+def test_words_that_repeat_what_was_asked_lose_the_secrets(field):
+    said = f"{'x' * 200} Authorization: Bearer A21canary/+= and pair"
+    told = [{"issue": "X", "description": said}] if field == "details" else said
+    body = msgspec.json.encode({"name": "N", "debug_id": "d", field: told})
+    with pytest.raises(Refused) as refused:
+        require(Response(status=422, body=body), now=0.0, secrets=[Secret("A21canary/+="), Secret("pair")])
+    assert "Bearer … and …" in refused.value.message
+    assert "canary" not in refused.value.message
