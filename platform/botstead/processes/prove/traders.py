@@ -119,7 +119,7 @@ ACCOUNTS: Mapping[str, tuple[str, Mapping[str, tuple[str, str]]]] = {
         {"key": ("Stripe key", "sk_test_{}"), "webhook_secret": ("Stripe webhook secret", "whsec_{}")},
     ),
     "paypal": (
-        "500",
+        "400",
         {"client_id": ("PayPal client id", "{}"), "client_secret": ("PayPal client secret", "{}")},
     ),
 }
