@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from botstead.processes.prove.cashdesk import KEY, CashDesk, Persons, cash_desk
 from botstead.processes.prove.experiment import experiment
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from botstead.processes.prove.stage import Stage
 
 SECRET: Final = "whsec_of_the_experiment"  # noqa: S105  # any text will do
-LEASE = {"small": 2.0, "full": 3.0}
 SETTINGS: Final = {"payment_seconds": "2.5", "payment_patience_seconds": "0.2"}
 """So that a call that hangs and a lost webhook are noticed within seconds, not minutes."""
 FATES: Final = Fates(lost=7, doubled=5, late=3)
@@ -34,6 +34,48 @@ LOOK: Final = 0.3
 """Seconds between two looks at what is missing."""
 
 
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of it is played.
+
+    Args:
+        orders: how many people want something.
+        rate: of them, a second.
+        counts: faults of processes.
+        schedulers: how many, of which one leads.
+        lease: seconds.
+        rare: by how much rarer troubles at the till are that make everybody wait.
+        often: how often each thing has to have gone wrong there.
+        slowest: seconds that people think before each step, at most.
+        drain: seconds within which everything has to end that was begun.
+    """
+
+    orders: int
+    rate: float
+    counts: Counts
+    schedulers: int
+    lease: float
+    rare: int
+    often: int
+    slowest: float
+    drain: float
+
+
+SMALL: Final = Size(
+    orders=150, rate=30, counts=Counts(kills=0, of=ROLES), schedulers=1, lease=2.0, rare=1, often=1, slowest=1.0, drain=60.0
+)
+FULL: Final = Size(
+    orders=10_000,
+    rate=45,
+    counts=Counts(kills=40, crashes=1, of=ROLES),
+    schedulers=2,
+    lease=3.0,
+    rare=10,
+    often=20,
+    slowest=5.0,
+    drain=180.0,
+)
+
+
 def troubles(rare: int) -> tuple[Trouble, ...]:
     """Return what goes wrong with requests at the till.
 
@@ -42,57 +84,56 @@ def troubles(rare: int) -> tuple[Trouble, ...]:
     """
     keyed = ("open", "refund")
     return (
-        Trouble(kind="hang", every=60 * rare, applied=True, seconds=30.0),
-        Trouble(kind="hang", every=90 * rare, seconds=30.0),
-        Trouble(kind="limited", every=80 * rare, seconds=1.0),
-        Trouble(kind="error", every=31, on=keyed, applied=True, stored=True),
-        Trouble(kind="error", every=13),
-        Trouble(kind="error", every=17, applied=True),
-        Trouble(kind="close", every=19, applied=True),
-        Trouble(kind="close", every=23),
-        Trouble(kind="slow", every=29, seconds=0.3),
+        Trouble(kind="hang", every=7, on=("refund",), applied=True, seconds=30.0),
+        Trouble(kind="hang", every=80 * rare, applied=True, seconds=30.0),
+        Trouble(kind="hang", every=110 * rare, seconds=30.0),
+        Trouble(kind="limited", every=90 * rare, seconds=1.0),
+        Trouble(kind="error", every=41, on=keyed, applied=True, stored=True),
+        Trouble(kind="error", every=47, on=keyed, stored=True),
+        Trouble(kind="error", every=23),
+        Trouble(kind="error", every=29, applied=True),
+        Trouble(kind="close", every=31, applied=True),
+        Trouble(kind="close", every=37),
+        Trouble(kind="slow", every=43, seconds=0.3),
     )
 
 
 @experiment("E41", "Money is asked for and given back while everything goes wrong", promises=(PROMISE,), minutes=8)
 async def payments(stage: Stage) -> None:
     """Take orders, kill what takes them, and let the provider of money fail in every way; then audit each order."""
-    orders, rate, drain = (10_000, 45.0, 180.0) if stage.full else (150, 30.0, 45.0)
-    counts = Counts(kills=40, crashes=1, of=ROLES) if stage.full else Counts(kills=0, of=ROLES)
+    size = FULL if stage.full else SMALL
     async with AsyncExitStack() as stack:
         desk = await stack.enter_async_context(cash_desk(stage.folder))
-        settings = {**SETTINGS, "lease_seconds": f"{LEASE[stage.scale]:g}", "egress_allow": f"127.0.0.1:{desk.port}"}
-        shop = installation(stage, api=2, worker=2, scheduler=2 if stage.full else 1, settings=settings, bots={"shop": SHOP})
+        settings = {**SETTINGS, "lease_seconds": f"{size.lease:g}", "egress_allow": f"127.0.0.1:{desk.port}"}
+        shop = installation(stage, api=2, worker=2, scheduler=size.schedulers, settings=settings, bots={"shop": SHOP})
         running = await stack.enter_async_context(shop)
-        await _account(running, desk)
-        load = Load(stage, running, updates=orders, conversations=orders // 2, skew=0, rate=rate)
-        strikes = Strikes(running, load, lease=LEASE[stage.scale], margin=orders // 50)
-        persons = Persons(running.provider, desk, seed=stage.seed, slowest=5.0 if stage.full else 1.0)
+        await _account(running, desk, size)
+        load = Load(stage, running, updates=size.orders, conversations=size.orders // 2, skew=0, rate=size.rate)
+        strikes = Strikes(running, load, lease=size.lease, margin=size.orders // 50)
+        persons = Persons(running.provider, desk, seed=stage.seed, slowest=size.slowest)
         async with meanwhile(persons.run()):
             async with asyncio.TaskGroup() as group:
                 group.create_task(load.run())
-                group.create_task(strikes.run(counts))
+                group.create_task(strikes.run(size.counts))
             ended = time.monotonic()
-            found = await _audited(running, desk, load, persons, seconds=drain)
+            found = await _audited(running, desk, load, persons, seconds=size.drain)
         stage.note(f"{found.charges} charged, {found.refunds} refunds; people did: {dict(persons.did)}")
         stage.note(f"what went wrong at the till: {dict(sorted(desk.troubles().items()))}")
-        found.check(stage, orders=orders)
-        stage.at_most(PROMISE, "time to end what was left", time.monotonic() - ended, drain, unit="s")
-        _struck(stage, running, desk, counts)
+        found.check(stage, orders=size.orders)
+        stage.at_most(PROMISE, "time to end what was left", time.monotonic() - ended, size.drain, unit="s")
+        _struck(running, desk, size)
 
 
-async def _account(running: Installation, desk: CashDesk) -> None:
+async def _account(running: Installation, desk: CashDesk, size: Size) -> None:
     """Give the shop an account at the till, and the till troubles and an address."""
     secrets = {"key": KEY, "webhook_secret": SECRET}
     channel = {"kind": "stripe", "settings": {"api_base": desk.base_url}, "secrets": secrets}
     status, made = await running.api("POST", "/v1/bots/shop/channels", channel)
     if status != 201:
         raise RuntimeError(f"no payment account: {status} {made}")
-    stage = running.stage
-    rare = 10 if stage.full else 1
     orders = Orders(
-        seed=stage.seed,
-        troubles=troubles(rare),
+        seed=running.stage.seed,
+        troubles=troubles(size.rare),
         fates=FATES,
         ports=running.ports(),
         path=f"/hooks/{made['id']}",
@@ -161,12 +202,12 @@ async def _asked(running: Installation, path: str) -> Any:
     return None
 
 
-def _struck(stage: Stage, running: Installation, desk: CashDesk, counts: Counts) -> None:
+def _struck(running: Installation, desk: CashDesk, size: Size) -> None:
     """Record that it was hurt in each way: an experiment in which nothing went wrong proves nothing."""
-    often = desk.troubles()
-    kinds: Sequence[str] = (*(trouble.name for trouble in troubles(1)), "webhook lost", "webhook doubled", "webhook late")
-    for kind in kinds:
-        stage.at_least(PROMISE, f"at the till: {kind}", often[kind], 20 if stage.full else 1)
+    stage, often, counts = running.stage, desk.troubles(), size.counts
+    kinds = dict.fromkeys(trouble.name for trouble in troubles(size.rare))
+    for kind in (*kinds, "webhook lost", "webhook doubled", "webhook late"):
+        stage.at_least(PROMISE, f"at the till: {kind}", often[kind], size.often)
     for role in ROLES:
         stage.at_least(PROMISE, f"killed: {role}", sum(slot.starts - 1 for slot in running.of(role)), 1)
     killed = sum(slot.starts - 1 for slot in running.slots.values())
