@@ -99,9 +99,8 @@ class Worker:
         self._lanes = Lanes()
         blame = Blame()
         self._lease = Lease(dsn, name=name, seconds=lease, blamed=lambda: blame.current)
-        self._reader = Reader(dsn, application=name)
+        self._reader, self._marker = Reader(dsn, application=name), Marker(dsn, application=name)
         self._writers = tuple(Writer(dsn, application=f"{name} {use}") for use in ("outcomes", "failures", "suspects"))
-        self._marker = Marker(dsn, application=name)
         self._membership = Membership(dsn, application=name)
         self._ownership = Ownership(
             self._membership, self._lease, name=name, seconds=lease, wake=wake, gained=self._gained, losing=self._losing
@@ -122,14 +121,10 @@ class Worker:
         )
         self._runs = Runs(handlers, quarantine, aside=aside, blame=blame, gesture=self._delivery.gesture, traces=self._traces)
         self._tasks = Tasks(self._crashed)
-        self._careful: set[int] = set()
-        self._something = asyncio.Event()
-        self._answered = asyncio.Event()
-        self._during_read: set[int] = set()
+        self._careful, self._during_read = set[int](), set[int]()
+        self._something, self._answered, self._reading = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         self._horizon = Horizon(page=PAGE)
-        self._reading = asyncio.Lock()
-        self._running = 0
-        self._starved = self._draining = False
+        self._running, self._starved, self._draining = 0, False, False
 
     async def run(self) -> None:
         """Work until cancelled; call `drain` first to leave nothing half done."""
