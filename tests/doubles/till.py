@@ -10,7 +10,8 @@ import msgspec
 from botstead.core.errors import EgressBroken, EgressTimeout, PaymentRefused
 from botstead.core.messages import Event, Health, Kind, Outcome, Parsed, Receipt
 from botstead.core.money import PaymentState
-from botstead.core.ports import Order, Prepared, Standing
+from botstead.core.ports import Prepared
+from botstead.core.tills import Order, Standing
 
 Fault = Callable[[], BaseException]
 AFTER = (EgressTimeout, EgressBroken)
@@ -18,7 +19,7 @@ AFTER = (EgressTimeout, EgressBroken)
 
 
 class Till:
-    """`core.ports.PaymentProvider` and `ChannelKind`."""
+    """`core.tills.PaymentProvider` and `ChannelKind`."""
 
     kind = "stripe"
 

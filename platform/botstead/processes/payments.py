@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from botstead.channels import registry
-from botstead.core.ports import Account, ChannelKind, Handler, PaymentProvider
+from botstead.core.ports import Account, ChannelKind, Handler
+from botstead.core.tills import PaymentProvider
 from botstead.integrations.paypal.client import PayPal
 from botstead.integrations.stripe.client import Stripe
 from botstead.integrations.testpay.client import TestPay

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from botstead.core.money import Payment, PaymentState
-from botstead.core.ports import Order, Standing
+from botstead.core.tills import Order, Standing
 
 AttemptKind = Literal["open", "capture", "refund"]
 AttemptState = Literal["pending", "done", "failed", "unknown"]

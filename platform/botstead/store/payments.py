@@ -14,7 +14,7 @@ import msgspec
 
 from botstead.core.errors import NotFound
 from botstead.core.money import PaymentState
-from botstead.core.ports import Standing
+from botstead.core.tills import Standing
 from botstead.store import queries
 from botstead.store.keys import random_digits
 from botstead.store.payment_records import (

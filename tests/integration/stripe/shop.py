@@ -9,8 +9,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
-from botstead.core.ports import Account, Order
+from botstead.core.ports import Account
 from botstead.core.secret import Secret
+from botstead.core.tills import Order
 from botstead.integrations.stripe import Stripe
 from botstead.runtime.egress import EgressClient
 from botstead.store.valkey import MemoryCache

@@ -9,7 +9,7 @@ import pytest
 
 from botstead.core.errors import EgressBroken, EgressResting, PaymentRefused
 from botstead.core.money import PaymentState
-from botstead.core.ports import Standing
+from botstead.core.tills import Standing
 from tests.doubles.provider_faults import ProviderFault
 from tests.integration.stripe.shop import KEY, Shop, Watch, account, order, shop
 

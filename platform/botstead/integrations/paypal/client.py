@@ -12,7 +12,8 @@ from botstead.core.clock import Clock, SystemClock
 from botstead.core.errors import EgressBroken, PaymentRefused
 from botstead.core.messages import Call, Delivery, Event, Health, Outcome, Parsed, Reason, Receipt, Response
 from botstead.core.money import PaymentState
-from botstead.core.ports import Account, Egress, Order, Prepared, Sending, Standing
+from botstead.core.ports import Account, Egress, Prepared, Sending
+from botstead.core.tills import Order, Standing
 from botstead.integrations.paypal import account as accounts
 from botstead.integrations.paypal import parse as parsing
 from botstead.integrations.paypal import verify as verifying
@@ -40,7 +41,7 @@ logger = logging.getLogger(__name__)
 
 
 class PayPal:
-    """`core.ports.ChannelKind` and `core.ports.PaymentProvider` for PayPal.
+    """`core.ports.ChannelKind` and `core.tills.PaymentProvider` for PayPal.
 
     What is sent for an order has a `PayPal-Request-Id` of the order's row. PayPal forgets it after six hours; what may be older
     is asked after first. Two orders of PayPal's for one of ours share its `invoice_id`, which it takes money for only once.
@@ -120,7 +121,7 @@ class PayPal:
         return await self._health(account, hook_url=hook_url)
 
     async def open(self, order: Order, account: Account) -> Standing:
-        """Make the order that the person approves. See `core.ports.PaymentProvider`."""
+        """Make the order that the person approves. See `core.tills.PaymentProvider`."""
         if order.session:
             return await self.look(order, account)
         return of_order(await self._post("/v2/checkout/orders", _wanted(order), account, PayPalOrder, key=f"{order.key}-create"))
@@ -140,7 +141,7 @@ class PayPal:
         return of_order(found)
 
     async def capture(self, order: Order, account: Account) -> Standing:
-        """Take the money of an approved order. See `core.ports.PaymentProvider`."""
+        """Take the money of an approved order. See `core.tills.PaymentProvider`."""
         if not order.session or self._clock.now() - order.created > KEYS_KEPT:
             stands = await self.look(order, account)
             if stands.state is not PaymentState.APPROVED:

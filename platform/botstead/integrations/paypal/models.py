@@ -12,7 +12,7 @@ from typing import Annotated, Final
 import msgspec
 
 from botstead.core.money import PaymentState
-from botstead.core.ports import Standing
+from botstead.core.tills import Standing
 from botstead.integrations.paypal.amounts import Amount
 
 Id = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern="^[!-~]*$")]

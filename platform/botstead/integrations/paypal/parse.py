@@ -17,7 +17,7 @@ from botstead.core import bodies
 from botstead.core.errors import Unreadable
 from botstead.core.messages import Event, Kind, Parsed
 from botstead.core.money import PaymentState
-from botstead.core.ports import Standing
+from botstead.core.tills import Standing
 from botstead.integrations.paypal.models import Capture, Id, PayPalOrder, Refund, Unit, of_capture, of_order, ours
 
 T = TypeVar("T")

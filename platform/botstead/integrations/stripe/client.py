@@ -12,8 +12,9 @@ from botstead.core.clock import Clock, SystemClock
 from botstead.core.errors import EgressBroken, PaymentRefused
 from botstead.core.messages import Call, Delivery, Event, Health, Outcome, Parsed, Reason, Receipt, Response
 from botstead.core.money import PaymentState
-from botstead.core.ports import Account, Egress, Order, Prepared, Sending, Standing
+from botstead.core.ports import Account, Egress, Prepared, Sending
 from botstead.core.secret import Secret
+from botstead.core.tills import Order, Standing
 from botstead.integrations.stripe import account as accounts
 from botstead.integrations.stripe import parse as parsing
 from botstead.integrations.stripe.amounts import from_stripe, to_stripe
@@ -51,7 +52,7 @@ _POLICY: Final = Policy(
 
 
 class Stripe:
-    """`core.ports.ChannelKind` and `core.ports.PaymentProvider` for Stripe.
+    """`core.ports.ChannelKind` and `core.tills.PaymentProvider` for Stripe.
 
     What is sent for an order has an idempotency key of the order's row, so a repetition gets the first answer. Stripe stores
     failures of its own under a key too, and forgets keys after a day; in both cases it is asked what there is of the order.
@@ -114,7 +115,7 @@ class Stripe:
         return await self._health(account, hook_url=hook_url)
 
     async def open(self, order: Order, account: Account) -> Standing:
-        """Make the page, or find the one that was made. See `core.ports.PaymentProvider`."""
+        """Make the page, or find the one that was made. See `core.tills.PaymentProvider`."""
         if order.session:
             return await self.look(order, account)
         if self._clock.now() - order.created > KEYS_KEPT:

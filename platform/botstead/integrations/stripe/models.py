@@ -13,7 +13,7 @@ from typing import Annotated, Final
 import msgspec
 
 from botstead.core.money import PaymentState
-from botstead.core.ports import Standing
+from botstead.core.tills import Standing
 from botstead.integrations.stripe.amounts import from_stripe
 from botstead.integrations.stripe.errors import Failure, said
 

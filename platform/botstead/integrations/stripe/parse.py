@@ -16,7 +16,7 @@ from botstead.core import bodies
 from botstead.core.errors import Unreadable
 from botstead.core.messages import Delivery, Event, Kind, Parsed
 from botstead.core.money import PaymentState
-from botstead.core.ports import Standing
+from botstead.core.tills import Standing
 from botstead.integrations.stripe.errors import said
 from botstead.integrations.stripe.models import (
     Charge,

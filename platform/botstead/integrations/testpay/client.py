@@ -7,7 +7,8 @@ from typing import Any, NoReturn, Protocol
 
 from botstead.core.errors import Invalid, Rejected, Unreadable
 from botstead.core.messages import Delivery, Event, Health, Outcome, Reason, Receipt
-from botstead.core.ports import Account, Egress, Order, Prepared, Sending, Standing
+from botstead.core.ports import Account, Egress, Prepared, Sending
+from botstead.core.tills import Order, Standing
 from botstead.integrations.testpay.errors import NothingPaid
 from botstead.integrations.testpay.models import news_of, standing_of
 
@@ -27,7 +28,7 @@ class Desk(Protocol):
 
 
 class TestPay:
-    """`core.ports.PaymentProvider` and `core.ports.ChannelKind` where a bot has no payment account."""
+    """`core.tills.PaymentProvider` and `core.ports.ChannelKind` where a bot has no payment account."""
 
     kind = "testpay"
 

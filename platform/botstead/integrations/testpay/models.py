@@ -8,7 +8,7 @@ import msgspec
 
 from botstead.core.messages import Event, Kind
 from botstead.core.money import PaymentState
-from botstead.core.ports import Order, Standing
+from botstead.core.tills import Order, Standing
 
 
 class Clicked(msgspec.Struct, frozen=True):

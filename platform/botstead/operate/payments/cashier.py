@@ -14,7 +14,8 @@ import msgspec
 from botstead.core.errors import EgressTimeout, PaymentRefused
 from botstead.core.messages import Event, Kind
 from botstead.core.money import PaymentState
-from botstead.core.ports import Account, Order, PaymentProvider, Standing, Wake
+from botstead.core.ports import Account, Wake
+from botstead.core.tills import Order, PaymentProvider, Standing
 from botstead.operate.payments import measures
 from botstead.operate.payments.state import SETTLED, Books, Moved, move
 from botstead.runtime.outside.caller import Caller, caller

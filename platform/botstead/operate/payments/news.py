@@ -7,7 +7,8 @@ import msgspec
 from botstead.core.errors import EgressError, EgressRefused, HandlerFailed, PaymentRefused
 from botstead.core.messages import Event, Kind
 from botstead.core.money import PaymentState
-from botstead.core.ports import Account, Effects, Incoming, Limits, Order, PaymentProvider, Standing
+from botstead.core.ports import Account, Effects, Incoming, Limits
+from botstead.core.tills import Order, PaymentProvider, Standing
 from botstead.operate.payments.cashier import Cashier
 from botstead.operate.payments.state import MONEY
 from botstead.operate.payments.trying import attempt

@@ -24,7 +24,8 @@ from botstead.core.errors import (
 )
 from botstead.core.messages import Button, Delivery, Health, Outcome, Parsed, Pay, Reason, Receipt, Refund, Send
 from botstead.core.money import Money, PaymentState
-from botstead.core.ports import Account, ChannelKind, Egress, Order, PaymentProvider, Prepared, Sending, Standing
+from botstead.core.ports import Account, ChannelKind, Egress, Prepared, Sending
+from botstead.core.tills import Order, PaymentProvider, Standing
 from botstead.operate.payments.cashier import DOUBLE, Cashier, books
 from botstead.operate.payments.state import refundable
 from botstead.operate.payments.trying import Ask, attempt

@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from botstead.core.errors import EgressError, PaymentRefused, Unavailable
 from botstead.core.money import PaymentState
-from botstead.core.ports import Accept, Account, Standing
+from botstead.core.ports import Accept, Account
+from botstead.core.tills import Standing
 from botstead.operate.payments.cashier import Cashier, books
 from botstead.operate.payments.news import asked
 from botstead.operate.payments.state import move

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from botstead.core.money import Money, PaymentState
-from botstead.core.ports import Standing
+from botstead.core.tills import Standing
 
 RANK: Final[Mapping[PaymentState, int]] = MappingProxyType(
     {

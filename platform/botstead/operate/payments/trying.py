@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from botstead.core.errors import EgressBroken, EgressError, EgressTimeout, PaymentRefused
-from botstead.core.ports import Account, Order, PaymentProvider, Standing
+from botstead.core.ports import Account
+from botstead.core.tills import Order, PaymentProvider, Standing
 from botstead.operate.payments import measures
 from botstead.operate.payments.cashier import Cashier
 from botstead.store.payment_records import Applied, Attempt, AttemptState, PaymentRow

@@ -12,7 +12,7 @@ from botstead.bots.testing import KitClock, Reply
 from botstead.core.errors import PaymentRefused
 from botstead.core.messages import Event, Kind, Outcome, Pay, Reason, Receipt, Refund, Send
 from botstead.core.money import Money, Payment, PaymentState, money
-from botstead.core.ports import Standing
+from botstead.core.tills import Standing
 from botstead.operate.payments.cashier import DOUBLE
 from botstead.operate.payments.paying import SORRY, later, message
 from botstead.operate.payments.state import Books, advance, move, refundable

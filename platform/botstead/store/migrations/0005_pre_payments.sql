@@ -65,7 +65,7 @@ CREATE TABLE payment_event (
     account integer NOT NULL REFERENCES channel (id),
     event text NOT NULL,                        -- its own id of the event
     payment text REFERENCES payment (id),       -- null: about no order of ours
-    said text NOT NULL,                         -- core.ports.Standing as JSON
+    said text NOT NULL,                         -- core.tills.Standing as JSON
     effect text NOT NULL DEFAULT '',
     at timestamptz NOT NULL DEFAULT clock_timestamp(),
     PRIMARY KEY (account, event)

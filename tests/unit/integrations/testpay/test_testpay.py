@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from botstead.core.errors import Invalid, Rejected, Unreadable
 from botstead.core.messages import Event, Kind, Outcome
 from botstead.core.money import PaymentState
-from botstead.core.ports import Account, Order
+from botstead.core.ports import Account
+from botstead.core.tills import Order
 from botstead.integrations.testpay import client
 from botstead.integrations.testpay.errors import NothingPaid
 from botstead.integrations.testpay.models import Clicked, event_of, news_of

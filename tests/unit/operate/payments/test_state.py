@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from botstead.core.money import PaymentState
-from botstead.core.ports import Standing
+from botstead.core.tills import Standing
 from botstead.operate.payments.state import RANK, SETTLED, Books, advance, mismatch, move, refundable
 
 S = PaymentState
