@@ -24,7 +24,6 @@ from botstead.processes import bot_host, models
 from botstead.processes.foundation import Foundation, bot_folders
 from botstead.processes.services import Services, lacking, telling
 from botstead.runtime.egress import Dialer, RecordedEgress
-from botstead.runtime.outside import Outside
 from botstead.store.bot_secrets import KeptSecrets
 from botstead.store.canary import ensure_bot as ensure_canary
 from botstead.store.ledger import BotPromise, LedgerRows
@@ -44,33 +43,27 @@ logger = logging.getLogger(__name__)
 class Bots:
     """Loads bots and makes them known. A bot that cannot run is named with file and line; the others run on."""
 
-    def __init__(self, foundation: Foundation, *, workers: Callable[[], int]) -> None:
+    def __init__(self, foundation: Foundation) -> None:
         """Start with none.
 
         Args:
             foundation: what it stands on.
-            workers: how many share the rates of services while nobody counts for all of them.
         """
         self._foundation = foundation
         settings = foundation.settings
         self._environment = bot_host.environment(settings)
         self._egress = RecordedEgress(foundation.egress)
-        self._outside = Outside(
-            self._egress,
-            foundation.cache,
-            reserve=foundation.buckets.reserve if foundation.buckets is not None else None,
-            workers=workers,
-        )
-        weather = Weather(self._outside, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
+        outside = foundation.outside
+        weather = Weather(outside, base=settings.weather_base, geocoding_base=settings.weather_geocoding_base)
         self._providers: Providers = {Weather: lambda _incoming: weather}
         self._secrets = KeptSecrets(foundation.secrets)
         self._meter = UsageRows(foundation.postgres)
         self._llm_key = models.read_key(settings.llm_key_file)
         language = models.LanguageModels(
-            settings, self._outside, meter=self._meter, secrets=self._secrets, shared=lambda _bot: self._llm_key
+            settings, outside, meter=self._meter, secrets=self._secrets, shared=lambda _bot: self._llm_key
         )
         self._services = Services(
-            outside=self._outside, dialer=Dialer(allow=settings.egress_allow), secrets=self._secrets, models=language
+            outside=outside, dialer=Dialer(allow=settings.egress_allow), secrets=self._secrets, models=language
         )
         streaming = [kind for kind, manifest in manifests().items() if manifest.streams]
         self._drafts = Drafts(foundation.wake, streaming)
@@ -129,7 +122,7 @@ class Bots:
         if number is None:
             event(logger, "canary_name_taken", level=logging.WARNING, bot=canary.NAME)
             return
-        self.handlers[number] = PythonBot.load(canary.BOT, providers={}, outside=self._outside)
+        self.handlers[number] = PythonBot.load(canary.BOT, providers={}, outside=self._foundation.outside)
         METRICS.register("bot", canary.NAME)
 
     def _handler(self, folder: Path, manifest: Manifest, name: str) -> Handler:
@@ -144,7 +137,9 @@ class Bots:
                 told=self._telling(name, manifest),
                 lending=models.lending(manifest, self._foundation.settings, self._meter),
             )
-        return PythonBot.load(folder, providers={**self._providers, **self._services.of(manifest)}, outside=self._outside)
+        return PythonBot.load(
+            folder, providers={**self._providers, **self._services.of(manifest)}, outside=self._foundation.outside
+        )
 
     def _telling(self, name: str, manifest: Manifest) -> Callable[[], bytes]:
         shared = models.shared_for(manifest, self._llm_key)
@@ -204,8 +199,7 @@ class Bots:
             METRICS.register("bot", bot.name)
 
     async def stop(self) -> None:
-        """End processes and threads of bots, and what happens meanwhile in calls to services."""
-        await self._outside.close()
+        """End processes and threads of bots."""
         for handler in (*self.handlers.values(), *self.quarantine.values()):
             if isinstance(handler, HostedBot):
                 await handler.stop()

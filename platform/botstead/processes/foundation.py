@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Self
@@ -13,8 +14,9 @@ from botstead.core.settings import Settings
 from botstead.pipeline.directory import Directory
 from botstead.processes import environment
 from botstead.runtime import keyring
-from botstead.runtime.egress import EgressClient
+from botstead.runtime.egress import EgressClient, RecordedEgress
 from botstead.runtime.keyring import KeyRing
+from botstead.runtime.outside import Outside
 from botstead.runtime.sealing import Sealer
 from botstead.runtime.tasks import Tasks
 from botstead.store import migrate
@@ -79,6 +81,7 @@ class Foundation:
     buckets: ValkeyBuckets | None
     directory: Directory
     egress: EgressClient
+    outside: Outside
 
     def __init__(self, settings: Settings, tasks: Tasks) -> None:
         """Prepare.
@@ -90,6 +93,8 @@ class Foundation:
         self.settings = settings
         self.tasks = tasks
         self._stack = AsyncExitStack()
+        self.workers: Callable[[], int] = lambda: 1
+        """How many share the rates of services while nobody counts for all of them; a worker process says it."""
 
     async def __aenter__(self) -> Self:
         """Open everything.
@@ -117,6 +122,13 @@ class Foundation:
         self.tasks.start("directory", self.directory.run())
         self.egress = EgressClient(allow=settings.egress_allow)
         self._stack.push_async_callback(self.egress.close)
+        self.outside = Outside(
+            RecordedEgress(self.egress),
+            self.cache,
+            reserve=self.buckets.reserve if self.buckets is not None else None,
+            workers=lambda: self.workers(),  # noqa: PLW0108  asked each time: a worker names its own later
+        )
+        self._stack.push_async_callback(self.outside.close)
         return self
 
     def _open_valkey(self) -> None:

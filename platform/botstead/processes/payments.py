@@ -16,7 +16,6 @@ from botstead.operate.payments.news import PaymentNews
 from botstead.operate.payments.paying import Paying
 from botstead.pipeline.partitions import partition_of
 from botstead.processes.foundation import Foundation
-from botstead.runtime.outside import Outside
 from botstead.store.payments import Ledger
 from botstead.store.testpay import TestDesk
 from botstead.telemetry.catalog import METRICS
@@ -81,7 +80,5 @@ def base_of(foundation: Foundation) -> str:
 
 
 def _providers(foundation: Foundation, desk: TestDesk, base: str) -> Mapping[str, Provider]:
-    buckets = foundation.buckets
-    outside = Outside(foundation.egress, foundation.cache, reserve=None if buckets is None else buckets.reserve)
-    real: tuple[Provider, ...] = (Stripe(outside), PayPal(outside))
+    real: tuple[Provider, ...] = (Stripe(foundation.outside), PayPal(foundation.outside))
     return {provider.kind: provider for provider in (*real, TestPay(desk, base=base))}

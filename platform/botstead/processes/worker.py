@@ -50,7 +50,8 @@ class BotWorker:
             foundation: what it stands on.
         """
         self._foundation = foundation
-        self._bots = Bots(foundation, workers=lambda: self.worker.workers)
+        foundation.workers = lambda: self.worker.workers
+        self._bots = Bots(foundation)
         settings = foundation.settings
         self._tracing = Tracing(settings, foundation.postgres)
         payments = Payments(foundation)
