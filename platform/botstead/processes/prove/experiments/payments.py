@@ -43,7 +43,8 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
         counts: faults of processes.
         schedulers: how many, of which one leads.
         lease: seconds.
-        rare: by how much rarer troubles at the till are that make everybody wait.
+        fewer: by how much rarer troubles at the till are: the more orders, the more of them would wait for their eighth try …
+        rare: … and those that make everybody wait.
         often: how often each thing has to have gone wrong there.
         slowest: seconds that people think before each step, at most.
         drain: seconds within which everything has to end that was begun.
@@ -54,6 +55,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     counts: Counts
     schedulers: int
     lease: float
+    fewer: int
     rare: int
     often: int
     slowest: float
@@ -61,7 +63,16 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
 
 
 SMALL: Final = Size(
-    orders=150, rate=30, counts=Counts(kills=0, of=ROLES), schedulers=1, lease=2.0, rare=1, often=1, slowest=1.0, drain=60.0
+    orders=150,
+    rate=30,
+    counts=Counts(kills=0, of=ROLES),
+    schedulers=1,
+    lease=2.0,
+    fewer=1,
+    rare=1,
+    often=1,
+    slowest=1.0,
+    drain=60.0,
 )
 FULL: Final = Size(
     orders=10_000,
@@ -69,32 +80,34 @@ FULL: Final = Size(
     counts=Counts(kills=40, crashes=1, of=ROLES),
     schedulers=2,
     lease=3.0,
+    fewer=2,
     rare=10,
     often=20,
     slowest=5.0,
-    drain=180.0,
+    drain=240.0,
 )
 
 
-def troubles(rare: int) -> tuple[Trouble, ...]:
+def troubles(size: Size) -> tuple[Trouble, ...]:
     """Return what goes wrong with requests at the till.
 
     Args:
-        rare: by how much rarer than in a small experiment those are that make everybody wait.
+        size: says how often.
     """
+    few, rare = size.fewer, size.rare
     keyed = ("open", "refund")
     return (
-        Trouble(kind="hang", every=7, on=("refund",), applied=True, seconds=30.0),
+        Trouble(kind="hang", every=7 * few, on=("refund",), applied=True, seconds=30.0),
         Trouble(kind="hang", every=80 * rare, applied=True, seconds=30.0),
-        Trouble(kind="hang", every=110 * rare, seconds=30.0),
-        Trouble(kind="limited", every=90 * rare, seconds=1.0),
-        Trouble(kind="error", every=41, on=keyed, applied=True, stored=True),
-        Trouble(kind="error", every=47, on=keyed, stored=True),
-        Trouble(kind="error", every=23),
-        Trouble(kind="error", every=29, applied=True),
-        Trouble(kind="close", every=31, applied=True),
-        Trouble(kind="close", every=37),
-        Trouble(kind="slow", every=43, seconds=0.3),
+        Trouble(kind="hang", every=70 * rare, seconds=30.0),
+        Trouble(kind="limited", every=80 * rare, seconds=1.0),
+        Trouble(kind="error", every=41 * few, on=keyed, applied=True, stored=True),
+        Trouble(kind="error", every=47 * few, on=keyed, stored=True),
+        Trouble(kind="error", every=23 * few),
+        Trouble(kind="error", every=29 * few, applied=True),
+        Trouble(kind="close", every=31 * few, applied=True),
+        Trouble(kind="close", every=37 * few),
+        Trouble(kind="slow", every=43 * few, seconds=0.3),
     )
 
 
@@ -133,7 +146,7 @@ async def _account(running: Installation, desk: CashDesk, size: Size) -> None:
         raise RuntimeError(f"no payment account: {status} {made}")
     orders = Orders(
         seed=running.stage.seed,
-        troubles=troubles(size.rare),
+        troubles=troubles(size),
         fates=FATES,
         ports=running.ports(),
         path=f"/hooks/{made['id']}",
@@ -205,7 +218,7 @@ async def _asked(running: Installation, path: str) -> Any:
 def _struck(running: Installation, desk: CashDesk, size: Size) -> None:
     """Record that it was hurt in each way: an experiment in which nothing went wrong proves nothing."""
     stage, often, counts = running.stage, desk.troubles(), size.counts
-    kinds = dict.fromkeys(trouble.name for trouble in troubles(size.rare))
+    kinds = dict.fromkeys(trouble.name for trouble in troubles(size))
     for kind in (*kinds, "webhook lost", "webhook doubled", "webhook late"):
         stage.at_least(PROMISE, f"at the till: {kind}", often[kind], size.often)
     for role in ROLES:
