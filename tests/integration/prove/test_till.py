@@ -121,6 +121,23 @@ def test_the_official_client_buys_and_gives_back(tmp_path):
     in_shop(tmp_path, story)
 
 
+def test_what_takes_days_is_complete_before_it_is_paid(tmp_path):
+    async def story(shop):
+        for number, end in enumerate(("arrive", "bounce")):
+            page = await shop.open(f"k{number}")
+            done = [await shop.desk.choose(page.url, step) for step in ("arrive", "later", "pay", end)]
+            assert done == [400, 200, 400, 200]
+            looked = await shop.call("checkout.sessions.retrieve", page.id, params={"expand": ["payment_intent"]})
+            paid = ("paid", "succeeded") if end == "arrive" else ("unpaid", "requires_payment_method")
+            assert (looked.status, looked.payment_status, looked.payment_intent.status) == ("complete", *paid)
+        kinds = {(await shop.heard.get()).type for _ in range(4)}
+        slow = "checkout.session.async_payment"
+        assert kinds == {"checkout.session.completed", f"{slow}_succeeded", f"{slow}_failed"}
+        assert len(shop.made("charge")) == 1
+
+    in_shop(tmp_path, story)
+
+
 def test_a_key_gets_the_stored_answer_and_serves_one_request_only(tmp_path):
     async def story(shop):
         pages = await asyncio.gather(*(shop.open() for _ in range(5)), return_exceptions=True)

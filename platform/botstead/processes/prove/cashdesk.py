@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 KEY: Final = "sk_test_prove0000000000"
 """Any key of this form is taken."""
-HABITS: Final = (("pay",), 80), (("decline", "pay"), 8), (("decline", "expire"), 6), (("expire",), 6)
+HABITS: Final = (
+    *((("pay",), 72), (("decline", "pay"), 8), (("decline", "expire"), 6), (("expire",), 5)),
+    *((("later", "arrive"), 6), (("later", "bounce"), 3)),
+)
 """What persons do one after the other, and how many of a hundred."""
 LOOK: Final = 0.05
 
@@ -82,7 +85,7 @@ class CashDesk:
 
         Args:
             page: its address.
-            choice: pay, decline or expire.
+            choice: one of `till.books.CHOICES`.
 
         Returns:
             The status: 200, or 400 when the page is not open any more.

@@ -19,7 +19,7 @@ VERSION: Final = "2026-10-28.endive"
 ORDER: Final = "order"
 """The key in metadata that a shop keeps its own name of an order under."""
 Thing: TypeAlias = dict[str, Any]
-CHOICES: Final = ("pay", "decline", "expire")
+CHOICES: Final = ("pay", "decline", "expire", "later", "arrive", "bounce")
 _DAY: Final = 86_400
 _NAME: Final = re.compile(r"[^\[\]]+")
 _MOST: Final = 100
@@ -137,26 +137,40 @@ class Books:
 
         Args:
             name: the page's id.
-            choice: pay, decline (a card that the bank refuses; the page stays), or expire (its time is over).
+            choice: pay, decline (a card that the bank refuses; the page stays), expire (its time is over), later (by a way that
+                takes days, such as SEPA), and then arrive or bounce.
 
         Raises:
-            Refused: the page is not open any more, so nothing is charged.
+            Refused: that cannot be done there now, so nothing is charged.
         """
         page = _known(self.pages, name)
         if choice not in CHOICES:
             raise Refused(f"Choose one of {', '.join(CHOICES)}.")
-        if page["status"] != "open":
+        waits = page["status"] == "complete" and page["payment_status"] == "unpaid"
+        if not (waits if choice in ("arrive", "bounce") else page["status"] == "open"):
             raise Refused(f"This page is {page['status']}.")
-        if choice == "expire":
-            page |= {"status": "expired", "url": None}
-            self._tell("checkout.session.expired", page)
-        elif choice == "decline":
-            intent = self._intent(page)
-            words = {"type": "card_error", "code": "card_declined", "message": "Your card was declined."}
-            intent["last_payment_error"] = words
-            self._tell("payment_intent.payment_failed", intent)
-        else:
-            self._charge(page)
+        match choice:
+            case "pay":
+                self._charge(page)
+                self._tell("checkout.session.completed", page)
+            case "decline":
+                intent = self._intent(page, "requires_payment_method")
+                words = {"type": "card_error", "code": "card_declined", "message": "Your card was declined."}
+                intent["last_payment_error"] = words
+                self._tell("payment_intent.payment_failed", intent)
+            case "expire":
+                page |= {"status": "expired", "url": None}
+                self._tell("checkout.session.expired", page)
+            case "later":
+                self._intent(page, "processing")
+                page |= {"status": "complete", "url": None}
+                self._tell("checkout.session.completed", page)
+            case "arrive":
+                self._charge(page)
+                self._tell("checkout.session.async_payment_succeeded", page)
+            case "bounce":
+                self._intent(page, "requires_payment_method")
+                self._tell("checkout.session.async_payment_failed", page)
 
     def refund(self, fields: Mapping[str, Any]) -> Thing:
         """Give money back (https://docs.stripe.com/api/refunds/create).
@@ -197,16 +211,15 @@ class Books:
 
     def _charge(self, page: Thing) -> None:
         """Take the money: the only place where it comes in."""
-        intent = self._intent(page)
+        intent = self._intent(page, "succeeded")
         about = {"payment_intent": intent["id"], "metadata": intent["metadata"], "paid": True, "captured": True}
         charge = self._thing(
             "ch_", "charge", amount=page["amount_total"], currency=page["currency"], amount_refunded=0, refunded=False, **about
         )
         self.charges[charge["id"]] = charge
-        intent |= {"status": "succeeded", "latest_charge": charge["id"], "amount_received": charge["amount"]}
+        intent |= {"latest_charge": charge["id"], "amount_received": charge["amount"]}
         page |= {"status": "complete", "payment_status": "paid", "url": None}
         self._line("charge", page["client_reference_id"] or "", charge)
-        self._tell("checkout.session.completed", page)
 
     def _page(self, fields: Mapping[str, Any], amount: int, currency: str) -> Thing:
         page = self._thing("cs_test_", "checkout.session", amount_total=amount, amount_subtotal=amount, currency=currency)
@@ -225,20 +238,22 @@ class Books:
             "_metadata": dict(fields.get("payment_intent_data", {}).get("metadata", {})),
         }
 
-    def _intent(self, page: Thing) -> Thing:
+    def _intent(self, page: Thing, status: str) -> Thing:
         if page["payment_intent"] is None:
             about = {"amount": page["amount_total"], "amount_received": 0, "currency": page["currency"], "latest_charge": None}
             intent = self._thing(
                 "pi_",
                 "payment_intent",
-                status="requires_payment_method",
+                status=status,
                 metadata=page["_metadata"],
                 last_payment_error=None,
                 **about,
             )
             self.intents[intent["id"]] = intent
             page["payment_intent"] = intent["id"]
-        return self.intents[page["payment_intent"]]
+        intent = self.intents[page["payment_intent"]]
+        intent["status"] = status
+        return intent
 
     def _thing(self, prefix: str, kind: str, **fields: Any) -> Thing:
         name = f"{prefix}{next(self._numbers):024d}"
