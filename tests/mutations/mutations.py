@@ -370,4 +370,17 @@ MUTATIONS = (
         "an answer that repeats the key it was asked with is kept in the cache",
         (Edit("integrations/rest/service.py", " or self._is_repeated(bot, response, secrets)", ""),),
     ),
+    Mutation(
+        "complete-is-paid",
+        "P21",
+        "E41",
+        "a page that a person has gone through counts as paid, though the money comes in days or not at all",
+        (
+            Edit(
+                "integrations/stripe/models.py",
+                "    if session.payment_status != _UNPAID:\n",
+                '    if session.status == "complete":\n',
+            ),
+        ),
+    ),
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from copy import deepcopy
 
+import msgspec
 import pytest
 
 from botstead.processes.prove.payment_judge import examine
@@ -93,6 +94,7 @@ def test_all_is_well():
         ({"ledger": _attempt("pending")}, {"unknown"}),
         ({"said": SAID[:1] + SAID[3:]}, {"unfulfilled"}),
         ({"said": (*SAID, "fulfilled u1 2")}, {"fulfilled_twice"}),
+        ({"lines": [msgspec.structs.replace(line, at=2.0) for line in LINES]}, {"fulfilled_early"}),
         ({"said": (*SAID, "fulfilled u2 1")}, {"never_charged"}),
         ({"said": (*SAID, "fulfilled u10 1 refund 400")}, {"refunds_lost"}),
     ],

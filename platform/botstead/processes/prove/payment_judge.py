@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -61,11 +62,13 @@ class Till:
         pages: that were made for it.
         charges: amounts taken.
         refunds: amounts given back.
+        since: when the first charge was made, in Unix seconds.
     """
 
     pages: list[str] = field(default_factory=list)
     charges: list[int] = field(default_factory=list)
     refunds: list[int] = field(default_factory=list)
+    since: float = math.inf
 
 
 @dataclass
@@ -75,10 +78,12 @@ class Told:
     Args:
         fulfilled: how often it has done its part, by its own count.
         refund: amounts that it asked to give back.
+        since: when it first said that it has done its part, in Unix seconds.
     """
 
     fulfilled: int = 0
     refund: set[int] = field(default_factory=set)
+    since: float = math.inf
 
 
 @dataclass
@@ -95,6 +100,7 @@ class Findings:
     charged_and_lost: list[str] = field(default_factory=list)
     never_charged: list[str] = field(default_factory=list)
     unfulfilled: list[str] = field(default_factory=list)
+    fulfilled_early: list[str] = field(default_factory=list)
     fulfilled_twice: list[str] = field(default_factory=list)
     refunded_too_much: list[str] = field(default_factory=list)
     refunds_lost: list[str] = field(default_factory=list)
@@ -118,6 +124,7 @@ class Findings:
         stage.none(PROMISE, "charges that the ledger does not know of", self.charged_and_lost)
         stage.none(PROMISE, "orders paid in the ledger that were not charged", self.never_charged)
         stage.none(PROMISE, "orders paid and not fulfilled", self.unfulfilled)
+        stage.none(PROMISE, "orders fulfilled before they were charged", self.fulfilled_early)
         stage.none(PROMISE, "orders fulfilled twice", self.fulfilled_twice)
         stage.at_least(PROMISE, "refunds", self.refunds, orders // 20)
         stage.none(PROMISE, "refunds made twice or not asked for", self.refunded_too_much)
@@ -184,6 +191,8 @@ def _of_bot(found: Findings, payment: dict[str, Any], till: Till, told: Told) ->
     said = f"told {told.fulfilled} times, the ledger says {payment['state']}"
     found.unfulfilled += [f"{name}: {said}"] if till.charges and not done else []
     found.never_charged += [f"{name}: {said}"] if told.fulfilled and not till.charges else []
+    early = till.charges and told.since < till.since
+    found.fulfilled_early += [f"{name}: {till.since - told.since:.3f} s before"] if early else []
     found.fulfilled_twice += [f"{name}: {told.fulfilled} times"] if told.fulfilled > 1 else []
     asked, made = sorted(told.refund), sorted(till.refunds)
     extra = [amount for amount in made if amount not in asked]
@@ -203,6 +212,7 @@ def witnessed(lines: Iterable[Line]) -> dict[str, Till]:
             found[line.order].pages.append(line.id)
         elif line.what == "charge":
             found[line.order].charges.append(line.amount)
+            found[line.order].since = min(found[line.order].since, line.at)
         elif line.what == "refund":
             found[line.order].refunds.append(line.amount)
     return found
@@ -220,6 +230,7 @@ def heard(sent: Iterable[Entry]) -> dict[str, Told]:
         if words[0] == "fulfilled" and len(words) >= 3:
             told = found[words[1]]
             told.fulfilled = max(told.fulfilled, int(words[2]))
+            told.since = min(told.since, entry.at)
             if words[3:4] == ["refund"]:
                 told.refund.add(int(words[4]))
     return found
