@@ -1,7 +1,6 @@
 """The books: pages, payments, charges and refunds, as Stripe shows them, and the one place where money moves. No network here.
 
-Sources: https://docs.stripe.com/api/checkout/sessions/object, https://docs.stripe.com/api/payment_intents/object,
-https://docs.stripe.com/api/charges/object, https://docs.stripe.com/api/refunds/object, https://docs.stripe.com/api/errors
+Sources: https://docs.stripe.com/api/checkout/sessions, https://docs.stripe.com/api/refunds, https://docs.stripe.com/api/errors
 """
 
 from __future__ import annotations
@@ -10,17 +9,18 @@ import itertools
 import re
 import time
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 import msgspec
 
+from botstead.processes.prove.till import things
+from botstead.processes.prove.till.things import Thing
+
 VERSION: Final = "2026-10-28.endive"
 ORDER: Final = "order"
 """The key in metadata that a shop keeps its own name of an order under."""
-Thing: TypeAlias = dict[str, Any]
 CHOICES: Final = ("pay", "decline", "expire", "later", "arrive", "bounce")
-_DAY: Final = 86_400
 _NAME: Final = re.compile(r"[^\[\]]+")
 _MOST: Final = 100
 
@@ -88,7 +88,7 @@ class Books:
         self.refunds: dict[str, Thing] = {}
         self.lines: list[Line] = []
         self.news: list[News] = []
-        self._base = base
+        self.base = base
         self._numbers = itertools.count(1)
 
     def open(self, fields: Mapping[str, Any]) -> Thing:
@@ -109,7 +109,8 @@ class Books:
             raise Refused("Invalid amount or currency.")
         if not re.match("https?://", fields.get("success_url", "")):
             raise Refused("Not a valid URL: success_url")
-        page = self._page(fields, amount, price["currency"])
+        name = self._name("cs_test_")
+        page = things.page(name, fields, amount, price["currency"], url=f"{self.base}/pay/{name}")
         self.pages[page["id"]] = page
         self._line("page", page["client_reference_id"] or "", page)
         return page
@@ -191,8 +192,7 @@ class Books:
         amount = _whole(fields.get("amount", str(left)))
         if not 0 < amount <= left:
             raise Refused("Refund amount is greater than unrefunded amount on charge.")
-        about = {"charge": charge["id"], "payment_intent": intent["id"], "metadata": dict(fields.get("metadata", {}))}
-        refund = self._thing("re_", "refund", amount=amount, currency=charge["currency"], status="succeeded", **about)
+        refund = things.refund(self._name("re_"), charge, amount, fields.get("metadata", {}))
         self.refunds[refund["id"]] = refund
         charge["amount_refunded"] += amount
         charge["refunded"] = charge["amount_refunded"] == charge["amount"]
@@ -212,52 +212,23 @@ class Books:
     def _charge(self, page: Thing) -> None:
         """Take the money: the only place where it comes in."""
         intent = self._intent(page, "succeeded")
-        about = {"payment_intent": intent["id"], "metadata": intent["metadata"], "paid": True, "captured": True}
-        charge = self._thing(
-            "ch_", "charge", amount=page["amount_total"], currency=page["currency"], amount_refunded=0, refunded=False, **about
-        )
+        charge = things.charge(self._name("ch_"), intent)
         self.charges[charge["id"]] = charge
         intent |= {"latest_charge": charge["id"], "amount_received": charge["amount"]}
         page |= {"status": "complete", "payment_status": "paid", "url": None}
         self._line("charge", page["client_reference_id"] or "", charge)
 
-    def _page(self, fields: Mapping[str, Any], amount: int, currency: str) -> Thing:
-        page = self._thing("cs_test_", "checkout.session", amount_total=amount, amount_subtotal=amount, currency=currency)
-        return page | {
-            "cancel_url": fields.get("cancel_url"),
-            "client_reference_id": fields.get("client_reference_id"),
-            "expires_at": page["created"] + _DAY,
-            "metadata": dict(fields.get("metadata", {})),
-            "mode": "payment",
-            "payment_intent": None,
-            "payment_method_types": ["card"],
-            "payment_status": "unpaid",
-            "status": "open",
-            "success_url": fields["success_url"],
-            "url": f"{self._base}/pay/{page['id']}",
-            "_metadata": dict(fields.get("payment_intent_data", {}).get("metadata", {})),
-        }
-
     def _intent(self, page: Thing, status: str) -> Thing:
         if page["payment_intent"] is None:
-            about = {"amount": page["amount_total"], "amount_received": 0, "currency": page["currency"], "latest_charge": None}
-            intent = self._thing(
-                "pi_",
-                "payment_intent",
-                status=status,
-                metadata=page["_metadata"],
-                last_payment_error=None,
-                **about,
-            )
+            intent = things.intent(self._name("pi_"), page, status)
             self.intents[intent["id"]] = intent
             page["payment_intent"] = intent["id"]
         intent = self.intents[page["payment_intent"]]
         intent["status"] = status
         return intent
 
-    def _thing(self, prefix: str, kind: str, **fields: Any) -> Thing:
-        name = f"{prefix}{next(self._numbers):024d}"
-        return {"id": name, "object": kind, "created": int(time.time()), "livemode": False, **fields}
+    def _name(self, prefix: str) -> str:
+        return f"{prefix}{next(self._numbers):024d}"
 
     def _line(self, what: str, order: str, made: Thing) -> None:
         amount = made["amount_total"] if what == "page" else made["amount"]
