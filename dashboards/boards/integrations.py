@@ -16,7 +16,7 @@ from dashboards.design import (
     Variable,
 )
 from dashboards.limits import failing
-from dashboards.queries import SHOWN, against, counted, quantile, quantiles, rate, share
+from dashboards.queries import SHOWN, against, counted, increase, quantile, quantiles, rate, share
 
 CHOSEN = 'integration=~"$integration"'
 REQUESTED = "integration_requests_total"
@@ -122,10 +122,33 @@ DETAIL = Row(
     ),
 )
 
+MODELS = Row(
+    "What do language models take?",
+    (
+        Series(
+            "Tokens",
+            says="Sent to models (in) and answered by them (out), a second, by bot.",
+            queries=(Query(rate("bot_llm_tokens_total", "bot", "direction"), "{{bot}} {{direction}}"),),
+            unit="count:token/s",
+        ),
+        Series(
+            "Cost",
+            says="Between two points, in the currency of each bot's [llm]. What is left of the day: botstead bots report.",
+            queries=(Query(increase("bot_llm_cost_total", "bot", over="$__rate_interval"), "{{bot}}"),),
+        ),
+        Series(
+            "Stopped by the budget",
+            says="Questions a second that were not asked, because the day's budget is used up. The person was told so.",
+            queries=(Query(rate("bot_llm_refusals_total", "bot"), "{{bot}}"),),
+            unit=REQUESTS,
+        ),
+    ),
+)
+
 BOARD = Board(
     uid="integrations",
     title="Integrations",
-    asks=("Is it us, or the service that we ask?", "Does the cache carry us?"),
+    asks=("Is it us, or the service that we ask?", "Does the cache carry us?", "What do language models take?"),
     variables=(Variable("integration", "Service", "integration_requests_total", "integration"),),
-    rows=(VERDICT, TABLE, DETAIL),
+    rows=(VERDICT, TABLE, DETAIL, MODELS),
 )

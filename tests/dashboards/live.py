@@ -26,6 +26,7 @@ from botstead.processes.prove.meanwhile import meanwhile
 from botstead.processes.prove.rawhttp import request
 from botstead.processes.prove.slot import Slot
 from botstead.processes.prove.stage import Stage
+from tests.doubles import llm
 from tests.doubles.open_meteo import OpenMeteo, open_meteo
 
 SCALE = Fraction(1, 60)
@@ -52,8 +53,13 @@ async def link(message: Message) -> str:
 ''',
     "forecast": '''
 import time
-from botstead import Bot, Message, Weather
+from botstead import Bot, Llm, Message, Weather
 bot = Bot("forecast")
+
+@bot.command("think")
+async def think(llm: Llm) -> str:
+    """Ask a model, until the day's budget is used up."""
+    return (await llm.ask("how is the sea")).text
 
 @bot.command("block")
 async def block() -> str:
@@ -68,7 +74,9 @@ async def tell(message: Message, weather: Weather) -> str:
     return (await weather.today("Oslo" if number % 3 else f"Nowhere {number}")).summary
 ''',
 }
-PROMISES = {"chain": "promise = 0.2\n", "forecast": "promise = 5\n"}
+MODEL = '[llm]\nbudget = "0.0008"\nprice_in = "1.00"\nprice_out = "2.00"\nmax_tokens = 300\nshare = 100\n'
+"""A budget for some questions; the rest is refused."""
+PROMISES = {"chain": "promise = 0.2\n", "forecast": f"promise = 5\n{MODEL}"}
 
 
 class Answer(NamedTuple):
@@ -141,13 +149,15 @@ def _watchers(running: Installation) -> str:
 async def watched(folder: Path, *, load_rate: float = 40.0) -> AsyncIterator[Watched]:
     """Run an installation with people who write to it and things that go wrong, and watch it. Gone afterwards."""
     stage = Stage(folder, seed=1, scale="small")
-    async with open_meteo() as weather:
-        places = weather.base.removeprefix("http://")
+    (folder / "model.key").write_text(llm.KEY)
+    async with open_meteo() as weather, llm.llm() as model:
+        places = ",".join(base.removeprefix("http://").removesuffix("/v1") for base in (weather.base, model.base))
         settings = {
             "weather_base": weather.base, "weather_geocoding_base": weather.base, "egress_allow": places, "trace_ratio": "1",
             "canary_url": "http://127.0.0.1:1", "canary_seconds": "1",
+            "llm_base": model.base, "llm_model": "plain", "llm_key_file": f"{folder}/model.key",
         }  # fmt: skip
-        async with installation(stage, api=1, worker=1, edge=True, settings=settings, bots=BOTS) as running:
+        async with installation(stage, api=1, worker=1, edge=True, settings=settings, bots=BOTS, declared=PROMISES) as running:
             door = f"http://127.0.0.1:{running.edge_port}"
             running.add("scheduler", "scheduler-a", canary_url=door).start()
             address = _watchers(running)
@@ -193,6 +203,8 @@ async def _go_wrong(running: Installation, weather: OpenMeteo) -> None:
             await _ask(client, port, asked)
         if number % 40 == 20:
             await _ask(client, port, message(running.hooks[1], 900_000 + number, 900_000, "/block"))
+        if number % 5 == 1:
+            await _ask(client, port, message(running.hooks[1], 800_000 + number, 800_000, "/think"))
         if number % 20 == 10:
             weather.misbehave((503, b"{}"), always=True)
         if number % 20 == 19:

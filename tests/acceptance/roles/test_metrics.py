@@ -24,6 +24,7 @@ from botstead.processes.prove.meanwhile import meanwhile
 from botstead.processes.prove.rawhttp import request
 from botstead.processes.prove.stage import Stage
 from botstead.telemetry.catalog import METRICS, VITALS
+from tests.doubles import llm
 from tests.doubles.open_meteo import open_meteo
 
 SECONDS = 40.0
@@ -36,14 +37,14 @@ HEADER = "canary-of-a-header"
 QUERY = "canary-of-a-query"
 WRONG_KEY = "bsk_canary0123_canarycanarycanarycanarycanary000000"
 ANSWER = "canary of what a service answered"
-SECRETS = (TEXT, NAME, TOKEN, TOKEN.partition(":")[2], HOOK_SECRET, HEADER, QUERY, WRONG_KEY, ANSWER)
+SECRETS = (TEXT, NAME, TOKEN, TOKEN.partition(":")[2], HOOK_SECRET, HEADER, QUERY, WRONG_KEY, ANSWER, llm.KEY)
 
 HAPPENED = ("handler_failed", "message_parked", "send_failed")
 """Events without which nothing was in danger of being logged."""
 
 SHOP = """
 import asyncio, time
-from botstead import Bot, Chat, Http, Message, Weather
+from botstead import Bot, Chat, Http, Llm, Message, Weather
 
 bot = Bot("shop")
 
@@ -69,6 +70,10 @@ async def slow(message: Message) -> str:
 async def ask(url: str, http: Http) -> str:
     return (await http.get(url, headers={"authorization": "canary-of-a-header"})).text
 
+@bot.command("think")
+async def think(llm: Llm) -> str:
+    return (await llm.ask("how is the sea")).text
+
 @bot.command("buy")
 async def buy(chat: Chat) -> None:
     chat.pay("1.00", "EUR", "A canary")
@@ -78,6 +83,8 @@ async def echo(message: Message) -> str:
     return message.text
 """
 
+MODEL = '[llm]\nbudget = "0.0008"\nprice_in = "1.00"\nprice_out = "2.00"\nmax_tokens = 300\nshare = 100\n'
+"""A budget for some questions; the rest is refused."""
 EMPTY = {
     "job_queue_oldest_timestamp_seconds": "nothing waits for as long as a look lasts",
     "bot_outbox_oldest_timestamp_seconds": "likewise",
@@ -154,6 +161,8 @@ async def _write(running: Installation, shop, signed, port: int) -> None:
         ]
         if number == 3:
             asked.append(message(shop, 70_000_000 + number, 8_005, "/buy"))
+        if number % 2:
+            asked.append(message(shop, 80_000_000 + number, 8_006, "/think"))
         if number % 20 == 5:
             asked.append(message(shop, 60_000_000 + number, 8_004, "/block"))
         for each in asked:
@@ -171,12 +180,14 @@ async def _story(folder) -> Seen:
     own = folder.parent / "own" / "shop"
     own.mkdir(parents=True)
     (own / "bot.py").write_text(SHOP)
-    (own / "bot.toml").write_text('promise = 0.1\ntarget = 90\ncritical = true\negress = ["*"]\n')
-    async with open_meteo() as weather:
-        place = weather.base.removeprefix("http://")
+    (own / "bot.toml").write_text('promise = 0.1\ntarget = 90\ncritical = true\negress = ["*"]\n' + MODEL)
+    (folder / "model.key").write_text(llm.KEY)
+    async with open_meteo() as weather, llm.llm() as model:
+        place = ",".join(base.removeprefix("http://").removesuffix("/v1") for base in (weather.base, model.base))
         settings = {
             "weather_base": weather.base, "weather_geocoding_base": weather.base, "egress_allow": place, "trace_ratio": "1",
             "bots": f"{folder}/bots,{own.parent}", "canary_seconds": "0.5", "canary_url": "http://127.0.0.1:1",
+            "llm_base": model.base, "llm_model": "plain", "llm_key_file": f"{folder}/model.key",
         }  # fmt: skip
         async with installation(stage, settings=settings) as running:
             running.add("scheduler", "scheduler-a", canary_url=f"http://127.0.0.1:{running.ports()[0]}").start()

@@ -293,6 +293,7 @@ async def installation(  # noqa: PLR0913  # each has a default, and a name at th
     postgres: Sequence[str] = (),
     postgres_folder: Path | None = None,
     wrap: Mapping[str, Sequence[str]] | None = None,
+    declared: Mapping[str, str] | None = None,
     prepare: Callable[[Path], None] = lambda _: None,
 ) -> AsyncIterator[Installation]:
     """Run an installation in the experiment's folder; every process of it is gone afterwards.
@@ -308,6 +309,7 @@ async def installation(  # noqa: PLR0913  # each has a default, and a name at th
         postgres: more settings of Postgres, each as "name=value".
         postgres_folder: folder for the data of Postgres, such as a small file system; by default the experiment's.
         wrap: command words put in front of a process, by its name or role; they have to become the program (exec).
+        declared: what `bot.toml` of a bot says, by its name.
         prepare: puts files into the data folder before anything runs.
 
     Raises:
@@ -320,6 +322,7 @@ async def installation(  # noqa: PLR0913  # each has a default, and a name at th
         for name, source in (bots or {"chain": CHAIN}).items():
             (built.folder / "bots" / name).mkdir()
             (built.folder / "bots" / name / "bot.py").write_text(source)
+            (built.folder / "bots" / name / "bot.toml").write_text((declared or {}).get(name, ""))
         await _serve(built, postgres, postgres_folder or built.folder / "data")
         for role, count in (("api", api), ("worker", worker), ("scheduler", scheduler)):
             for letter in "abcdefgh"[:count]:
