@@ -151,7 +151,7 @@ def test_a_collector_that_is_down_costs_bounded_memory_and_nobody_time(monkeypat
             began = time.perf_counter()
             for number in range(2_000):
                 exporter.offer(some(8, first=1 + 8 * number))
-            assert time.perf_counter() - began < 1.0
+            assert time.perf_counter() - began < 10.0  # a wait for the collector each would be minutes
             assert len(exporter._queue) <= export.QUEUE
             await until(lambda: counts.now().get("failed", 0) == export.BATCH, "a batch is given up")
             assert counts.now() == {"failed": export.BATCH, "dropped": 16_000 - export.QUEUE}
