@@ -88,6 +88,7 @@ def test_a_mug_is_bought_and_given_back(base, tmp_path):
         assert button["url"].startswith(f"{base}/pay/pay_")
         with urllib.request.urlopen(button["url"], data=urllib.parse.urlencode({"choice": "pay"}).encode(), timeout=5) as page:
             assert "Paid" in page.read().decode()
+            assert page.headers["content-type"] == "text/html; charset=utf-8"
         payment = button["url"].rpartition("/")[2]
         assert next(said)["text"] == f"Thank you for mug: {payment}"
         path = f"/v1/payments/{payment}"

@@ -415,10 +415,12 @@ def test_files_of_the_page_are_kept_and_revalidated(postgres_dsn):
             text = await answer.text()
             assert "script-src 'self'" in answer.headers["content-security-policy"]
             assert answer.headers["referrer-policy"] == "no-referrer"
+            assert answer.headers["content-type"] == "text/html; charset=utf-8"
             version = text.partition("/chat/assets/")[2].partition("/")[0]
             for name in ("chat.js", "feed.js", "markdown.js", "outbox.js", "view.js", "chat.css", "icon.svg"):
                 async with session.get(f"/chat/assets/{version}/{name}") as file:
                     assert file.status == 200
+                    assert file.headers["content-type"].count("charset") == (not name.endswith(".svg"))
                     assert ["immutable" in value for value in file.headers.getall("cache-control")] == [True]
                     tag = file.headers["etag"]
                 async with session.get(f"/chat/assets/old/{name}", headers={"If-None-Match": tag}) as file:

@@ -14,7 +14,8 @@ from types import MappingProxyType
 from botstead.core.errors import NotFound
 from botstead.web.chat.deps import Welcome
 
-MEDIA_TYPES = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8", "svg": "image/svg+xml"}
+MEDIA_TYPES = {"css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+"""Of what the page is made of, by the end of its name. Litestar says the character set of texts itself."""
 HUES = 8
 """Colours of an avatar that chat.css knows."""
 SECURITY_HEADERS = MappingProxyType(

@@ -121,7 +121,7 @@ class _Chat:
         _, cookies = _visitor(request)
         return Response(
             page.page(bot, await self._deps.welcome(account)),
-            media_type="text/html; charset=utf-8",
+            media_type="text/html",
             headers={**page.SECURITY_HEADERS, "Cache-Control": "no-store"},
             cookies=cookies,
         )

@@ -75,7 +75,7 @@ class _PayPage:
         row = await self._deps.cashier.ledger.get(known(payment))
         shown = Shown(row=row, stands=await self._stands(row), takes=await self._takes(row), back=await self._back(row))
         headers = {**SECURITY_HEADERS, "Cache-Control": "no-store"}
-        return Response(page(shown), media_type="text/html; charset=utf-8", headers=headers)
+        return Response(page(shown), media_type="text/html", headers=headers)
 
     async def choose(self, payment: FromPath[str], request: AnyRequest) -> Response[bytes]:
         """Take what a person chose, once, and let it go the way of a provider's webhook."""
