@@ -188,7 +188,7 @@ class ProviderDouble:
         async def handle(request: web.Request) -> web.StreamResponse:
             self.requests.append((request.method, request.path))
             body = await request.read()
-            fault = self.trouble.next(request)
+            fault = self.trouble.next(request, known=request.headers.get(self.key_header) in self.keys.kept)
             try:
                 if fault is None:
                     return await self._once(request, body, answer)

@@ -74,11 +74,11 @@ class Trouble:
         """Let chance decide from now on, besides the faults that were said."""
         self.chance, self.dice = chaos, random.Random(chaos.seed)
 
-    def next(self, request: web.Request) -> ProviderFault | None:
-        """The fault for a request, if any."""
+    def next(self, request: web.Request, *, known: bool = False) -> ProviderFault | None:
+        """The fault for a request, if any; one that is stored under a key strikes only a key that is not `known`."""
         what = f"{request.method} {request.path}"
         for fault in self.faults:
-            if what.startswith(fault.on):
+            if what.startswith(fault.on) and not (fault.stored and known):
                 fault.times -= 1
                 if fault.times < 1:
                     self.faults.remove(fault)

@@ -145,6 +145,10 @@ class StripeDouble(ProviderDouble):
 
     async def _refund(self, request: web.Request, body: bytes) -> Mapping[str, Any]:
         fields = self._read(request, body, REFUND, keyed=True)
+        return self.give_back(fields)
+
+    def give_back(self, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Refund, by the fields of the form."""
         return dict(self._do(lambda: self.books.refund(fields)))
 
     async def _list_refunds(self, request: web.Request, _body: bytes) -> Mapping[str, Any]:

@@ -337,8 +337,8 @@ MUTATIONS = (
         (
             Edit(
                 "integrations/stripe/client.py",
-                'key=f"{order.key}:session")',
-                'key=f"{order.key}:{self._clock.now()}")',
+                '_keys(f"{order.key}:session")',
+                '_keys(f"{order.key}:{self._clock.now()}")',
             ),
         ),
     ),

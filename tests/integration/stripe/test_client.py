@@ -117,6 +117,22 @@ def test_a_failure_that_stripe_has_stored_is_not_repeated_for_ever():
     play(story)
 
 
+@pytest.mark.parametrize("times", [2, 3])
+def test_nor_are_several_failures_stored_one_after_the_other(times: int):
+    async def story(at: Shop) -> None:
+        asked = order()
+        at.double.fault(ProviderFault(status=500, stored=True, times=times, on="POST"))
+        page = await at.stripe.open(asked, at.account)
+        assert len(at.double.sessions) == 1
+        await at.double.pay(page.session)
+        known = msgspec.structs.replace(asked, session=page.session, payment=(await look(at, asked, page)).payment)
+        at.double.fault(ProviderFault(status=500, stored=True, times=times, on="POST /v1/refunds"))
+        assert (await at.stripe.refund(known, 250, "key-1", at.account)).refunded == 250
+        assert [one.amount for one in at.double.made("refund", asked.id)] == [250]
+
+    play(story)
+
+
 @pytest.mark.parametrize("applied", [False, True])
 def test_nor_is_a_refund_lost_to_a_stored_failure_or_made_twice(applied: bool):
     async def story(at: Shop) -> None:

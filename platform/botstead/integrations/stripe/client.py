@@ -44,6 +44,8 @@ KEYS_KEPT: Final = 23 * 3_600.0
 _LONGEST_TITLE: Final = 250
 _PAGE: Final = 100
 _MOST_PAGES: Final = 20
+_AGAIN: Final = 3
+"""Keys besides the first, should Stripe store failures under one after the other."""
 _CLOCKS_APART: Final = 300
 _DAY: Final = 86_400
 _POLICY: Final = Policy(
@@ -122,15 +124,15 @@ class Stripe:
             found = await self._find(order, account)
             if found is not None:
                 return of_session(found)
-        try:
-            return await self._make(order, account, key=f"{order.key}:session")
-        except FailureStored:
-            found = await self._find(order, account)
-            # Whatever that try may have made, nobody has seen its address, so nobody can pay there.
-            return of_session(found) if found else await self._make(order, account, key=f"{order.key}:session:again")
-
-    async def _make(self, order: Order, account: Account, *, key: str) -> Standing:
-        return of_session(await self._post("/v1/checkout/sessions", _page(order), account, Session, key=key))
+        for key in _keys(f"{order.key}:session"):
+            try:
+                return of_session(await self._post("/v1/checkout/sessions", _page(order), account, Session, key=key))
+            except FailureStored:
+                # Whatever that try may have made, nobody has seen its address, so nobody can pay there.
+                found = await self._find(order, account)
+                if found is not None:
+                    return of_session(found)
+        raise FailureStored
 
     async def look(self, order: Order, account: Account) -> Standing:
         """Ask how an order stands; by our reference, where the page's id never reached us."""
@@ -168,14 +170,15 @@ class Stripe:
         return Standing(state=state, order=order.id, session=order.session, payment=payment, refunded=min(back, order.amount))
 
     async def _give_back(self, fields: Mapping[str, str], payment: str, account: Account, key: str) -> Refunded:
-        try:
-            return await self._post("/v1/refunds", fields, account, Refunded, key=key)
-        except FailureStored:
-            # That request is over: a refund that is not there by now will not come of it.
-            found = _under(key, await self._refunds(payment, account))
-            if found is not None:
-                return found
-            return await self._post("/v1/refunds", fields, account, Refunded, key=f"{key}:again")
+        for one in _keys(key):
+            try:
+                return await self._post("/v1/refunds", fields, account, Refunded, key=one)
+            except FailureStored:
+                # That request is over: a refund that is not there by now will not come of it.
+                found = _under(key, await self._refunds(payment, account))
+                if found is not None:
+                    return found
+        raise FailureStored
 
     async def _refunds(self, payment: str, account: Account) -> tuple[Refunded, ...]:
         page = await self._get("/v1/refunds", {"payment_intent": payment, "limit": str(_PAGE)}, account, Refunds)
@@ -236,6 +239,11 @@ def _read(response: Response, decoder: msgspec.json.Decoder[T]) -> T | None:
         return decoder.decode(response.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def _keys(key: str) -> tuple[str, ...]:
+    """Return the keys of one request: the next one once Stripe has stored a failure of its own under the one before."""
+    return (key, *(f"{key}:again{number}" for number in range(1, _AGAIN + 1)))
 
 
 def _under(key: str, refunds: Iterable[Refunded]) -> Refunded | None:

@@ -24,7 +24,8 @@ from botstead.core.secret import Secret
 from botstead.integrations.stripe.parse import EVENTS, news, parse
 from botstead.integrations.stripe.verify import verify
 from botstead.operate.payments.state import Books, move
-from tests.doubles.stripe import StripeDouble, _session, signature
+from botstead.processes.prove.till import things
+from tests.doubles.stripe import StripeDouble, signature
 
 NOW = 1_700_000_000.0
 SECRET, OLD = "whsec_bm90IGJhc2U2NCBoZXJl", "whsec_b2xkIG9uZQ=="
@@ -169,15 +170,15 @@ def happened(*outcomes: str, refunds: tuple[int, ...] = ()) -> tuple[bytes, ...]
         double = StripeDouble()
         double.hooks.hold()
         fields = {"client_reference_id": "pay_1", "success_url": "https://x.example", "metadata": {"order": "pay_1"}}
-        page = _session("cs_1", fields | {"payment_intent_data": {"metadata": {"order": "pay_1"}}}, 1250, "eur", "http://x")
+        page = things.page(
+            "cs_1", fields | {"payment_intent_data": {"metadata": {"order": "pay_1"}}}, 1250, "eur", url="http://x"
+        )
         double.sessions["cs_1"] = page
         for outcome in outcomes:
             await double.pay("cs_1", outcome)
         for amount in refunds:
-            charge = next(iter(double.charges.values()))
-            charge["amount_refunded"] += amount
-            charge["refunded"] = charge["amount_refunded"] == charge["amount"]
-            double._tell("charge.refunded", charge)
+            (intent,) = double.intents
+            double.give_back({"payment_intent": intent, "amount": str(amount), "metadata": {"order": "pay_1"}})
         return [body for _, body in double.hooks._held or []]
 
     return tuple(asyncio.run(story()))
