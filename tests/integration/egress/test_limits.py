@@ -122,6 +122,19 @@ def test_a_connection_that_never_gets_ready_is_unsent(method: str) -> None:
 
 
 @both_paths
+@pytest.mark.parametrize("length", ["101", "99999999999999999999"])
+def test_a_body_that_says_it_is_too_large_is_not_waited_for(method: str, length: str) -> None:
+    async def main() -> None:
+        async with provider(answering(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n".encode())) as boastful:
+            client = boastful.client()
+            with pytest.raises(EgressBroken):
+                await client.call(boastful.call(method, limit=100, timeout=20.0))
+            await client.close()
+
+    run(main(), seconds=5.0)
+
+
+@both_paths
 @pytest.mark.parametrize("framing", ["length", "chunked", "until close"])
 def test_a_huge_body_is_cut_off_in_little_memory(method: str, framing: str) -> None:
     async def pour(_request: bytes, writer: asyncio.StreamWriter) -> None:

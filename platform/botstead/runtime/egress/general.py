@@ -22,6 +22,7 @@ from botstead.core.errors import EgressBroken, EgressUnsent
 from botstead.core.messages import Call, Response
 from botstead.core.secret import Secret
 from botstead.runtime.egress.request import Origin, Target, filled_headers, filled_path
+from botstead.runtime.egress.wire import NO_BODY, declared_too_large
 
 Lookup = Callable[[Origin], Awaitable[list[str]]]
 """Turns an origin into permitted addresses, or raises."""
@@ -211,6 +212,9 @@ def broken(target: Target, failed: str) -> EgressBroken:
 
 
 async def _read(response: httpx.Response, limit: int) -> Response:
+    bodiless = response.request.method == "HEAD" or response.status_code in NO_BODY
+    if not bodiless and declared_too_large(response.headers.get("content-length", ""), limit):
+        raise EgressBroken(f"The answer is larger than {limit} bytes.")
     size, chunks = 0, []
     async for chunk in response.aiter_raw():
         size += len(chunk)

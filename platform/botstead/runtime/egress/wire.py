@@ -23,7 +23,19 @@ IDLE_SECONDS: Final = 15.0
 _IDLE_PER_ORIGIN = 64
 _NEXT_ADDRESS_AFTER = 2.0
 _HEAD_LIMIT = 65_536
-_NO_BODY = frozenset({204, 304})
+NO_BODY: Final = frozenset({204, 304})
+"""Statuses of answers that have no body, whatever length they name."""
+_DIGITS = 20
+
+
+def declared_too_large(length: str, limit: int) -> bool:
+    """Tell whether an answer says itself that it has more than is taken.
+
+    Args:
+        length: what its Content-Length says; anything but digits says nothing.
+        limit: bytes.
+    """
+    return length.isdecimal() and len(length) <= _DIGITS and int(length) > limit
 
 
 class Connection(asyncio.Protocol):
@@ -124,8 +136,13 @@ class Connection(asyncio.Protocol):
         if self._status < 200:
             return
         self._head_done = True
+        declared = self._headers.get("content-length", "")
+        if self._status not in NO_BODY and declared_too_large(declared, self._limit):
+            # Not read up to the limit first: hundreds of calls at once would take that much memory each.
+            self._fail(EgressBroken(f"The answer is larger than {self._limit} bytes."))
+            return
         framed = "content-length" in self._headers or "transfer-encoding" in self._headers
-        self._until_close = not framed and self._status not in _NO_BODY
+        self._until_close = not framed and self._status not in NO_BODY
 
     def on_body(self, body: bytes) -> None:
         """Called by the parser."""
