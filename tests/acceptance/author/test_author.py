@@ -41,6 +41,8 @@ class Terminal:
             stderr=subprocess.STDOUT,
             text=True,
             bufsize=1,
+            # In a terminal Ctrl-C is heard; what a script starts in the background would ignore it, and hand that down.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
         )
         self.lines: queue.Queue[str] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()

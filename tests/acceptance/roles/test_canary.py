@@ -98,7 +98,8 @@ def test_it_sings_is_nobodys_traffic_and_names_what_is_missing(running):
     assert scheduler.metric("canary_round_trip_seconds_count") >= 2
     assert scheduler.metric("canary_round_trip_seconds_sum") / scheduler.metric("canary_round_trip_seconds_count") < 0.5
     assert running["worker"].metric('bot_messages_total{bot="canary",channel="loopback",outcome="delivered"}') >= 2
-    assert scheduler.metric("scheduler_leader") == scheduler.metric("postgres_up") == scheduler.metric("valkey_up") == 1
+    up = ("scheduler_leader", "postgres_up", "valkey_up")
+    wait_until(lambda: all(scheduler.metric(name) == 1 for name in up), what="the leader's first look")
     assert running["worker"].metric("postgres_up") is None
 
     # Lists leave it out, unless it is asked for by name.
@@ -127,7 +128,7 @@ def test_the_heir_of_a_dead_leader_watches(running):
     heir = running.roles["heir"] = Process("scheduler", running.folder, running.environment, letter="b")
     wait_until(heir.ready, seconds=15, what="the second scheduler")
     wait_until(lambda: heir.metric("scheduler_leader") == 0, what="the second one does not lead")
-    assert first.metric("scheduler_leader") == first.metric("postgres_up") == 1
+    wait_until(lambda: first.metric("scheduler_leader") == first.metric("postgres_up") == 1, what="the first one's look")
     assert heir.metric("postgres_up") is heir.metric('job_queue_depth{queue="inbox"}') is None
     first.process.kill()
     wait_until(lambda: heir.metric("scheduler_leader") == heir.metric("postgres_up") == 1, what="it watches now")

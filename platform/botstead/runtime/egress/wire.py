@@ -138,8 +138,7 @@ class Connection(asyncio.Protocol):
         self._head_done = True
         declared = self._headers.get("content-length", "")
         if self._status not in NO_BODY and declared_too_large(declared, self._limit):
-            # Not read up to the limit first: hundreds of calls at once would take that much memory each.
-            self._fail(EgressBroken(f"The answer is larger than {self._limit} bytes."))
+            self._too_large()  # not read up to the limit first: hundreds of calls at once would take that much memory each
             return
         framed = "content-length" in self._headers or "transfer-encoding" in self._headers
         self._until_close = not framed and self._status not in NO_BODY
@@ -148,7 +147,7 @@ class Connection(asyncio.Protocol):
         """Called by the parser."""
         self._size += len(body)
         if self._size > self._limit:
-            self._fail(EgressBroken(f"The answer is larger than {self._limit} bytes."))
+            self._too_large()
         elif self._waiter is not None:
             self._chunks.append(body)
 
@@ -167,6 +166,9 @@ class Connection(asyncio.Protocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(Response(status=self._status, headers=self._headers, body=b"".join(self._chunks)))
         self._reset()
+
+    def _too_large(self) -> None:
+        self._fail(EgressBroken(f"The answer is larger than {self._limit} bytes."))
 
     def _fail(self, error: EgressError) -> None:
         waiter = self._waiter
