@@ -142,6 +142,7 @@ def test_a_replica_that_is_killed(site, traffic):
     site.compose("up", "-d", "--no-deps", "--wait", "api-a")
     assert site.run("docker", "inspect", "-f", "{{.State.Pid}}", killed).strip() != pid
     until(lambda: len(traffic.seconds) > 1000, seconds=60, said=lambda: traffic.report("killed"))
+    traffic.under_way()
 
 
 def test_every_process_is_replaced(site):
