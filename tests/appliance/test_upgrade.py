@@ -88,8 +88,13 @@ def upgrade(site, *words, **how):
     return site.run("scripts/upgrade", *words, **QUICK, **how)
 
 
+def examined(site):
+    return {each["check"]: each for each in json.loads(site.run("scripts/doctor", "--json", check=False))}
+
+
 def test_the_doctor_knows_a_sound_installation(site):
-    found = {each["check"]: each for each in json.loads(site.run("scripts/doctor", "--json", check=False))}
+    until(lambda: examined(site)["road"]["status"] != "missing", seconds=60, said=lambda: "the canary sends nothing")
+    found = examined(site)
     sound = [
         "engine",
         "settings",
