@@ -28,11 +28,26 @@ def load(group: str) -> Mapping[str, str]:
     Returns:
         Statement text by name, comments kept (they show up in `pg_stat_activity`).
     """
-    text = resources.files(__package__).joinpath("sql", f"{group}.sql").read_text(encoding="utf-8")
-    _, *parts = _HEAD.split(text)
-    names, bodies = parts[::2], parts[1::2]
-    statements = {name: body.strip().rstrip(";") for name, body in zip(names, bodies, strict=True)}
+    statements = split(resources.files(__package__).joinpath("sql", f"{group}.sql").read_text(encoding="utf-8"))
     for name, statement in statements.items():
         OPERATIONS[statement] = name if group == ROAD else group
         register("db_operation_name", OPERATIONS[statement])
     return MappingProxyType(statements)
+
+
+def split(text: str) -> dict[str, str]:
+    """Take a file apart into its statements, by name. Pure.
+
+    Args:
+        text: of the file.
+
+    Raises:
+        ValueError: a name stands twice; the last one would have hidden the others.
+    """
+    _, *parts = _HEAD.split(text)
+    statements: dict[str, str] = {}
+    for name, body in zip(parts[::2], parts[1::2], strict=True):
+        if name in statements:
+            raise ValueError(f"Two statements are called {name}.")
+        statements[name] = body.strip().rstrip(";")
+    return statements

@@ -123,10 +123,6 @@ FROM (
 -- Whether a bot has, or ever had, a payment account of one of these kinds. $1 bot, $2 kinds
 SELECT EXISTS (SELECT FROM channel WHERE bot = $1 AND kind = ANY ($2::text[])) AS had;
 
--- name: had_account
--- Whether a bot has, or ever had, a payment account of one of these kinds. $1 bot, $2 kinds
-SELECT EXISTS (SELECT FROM channel WHERE bot = $1 AND kind = ANY ($2::text[])) AS had;
-
 -- name: fulfil
 -- The bot has done its part where the news has left the inbox and is no dead letter.
 UPDATE payment SET state = 'fulfilled', fulfilled_at = clock_timestamp()
