@@ -216,17 +216,10 @@ class Incoming(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Forward(msgspec.Struct, frozen=True):
-    """What goes to another conversation of the same bot, in that conversation's order.
-
-    Args:
-        conversation: its key.
-        actions: what is sent there.
-        event: instead of actions, an event that the bot's handlers run on there.
-    """
+    """Actions for another conversation of the same bot, by its key. They are sent in that conversation's order."""
 
     conversation: str
-    actions: tuple[Action, ...] = ()
-    event: Event | None = None
+    actions: tuple[Action, ...]
 
 
 class Effects(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from botstead.core.errors import BotsteadError, Fenced, Unavailable
-from botstead.core.messages import Action, Event
+from botstead.core.messages import Action
 from botstead.core.ports import Forward
 from botstead.pipeline.batch import Batcher
 from botstead.pipeline.partitions import account_of, partition_of
@@ -171,7 +171,7 @@ def batch_of(items: list[Done]) -> OutcomeBatch:
         for action in item.actions:
             batch.replies.append(Reply(row.id, row.channel, _text(action), encoded(action), row.trace, item.began))
         for forward in item.forwards:
-            payload = encoded(forward.event) if forward.event else encoded_actions(forward.actions)
+            payload = encoded_actions(forward.actions)
             target = forward.conversation
             batch.forwards.append(ForwardRow(row.id, partition_of(target), account_of(target), target, payload, row.trace))
         if item.parked is not None:
@@ -183,9 +183,9 @@ def _text(action: Action) -> str:
     return getattr(action, "text", "").replace("\0", "\ufffd")
 
 
-def encoded(item: Action | Event) -> str:
-    """Encode an action, or an event of ours, as it is kept in history."""
-    return msgspec.json.encode(item).decode()
+def encoded(action: Action) -> str:
+    """Encode an action as it is kept in history."""
+    return msgspec.json.encode(action).decode()
 
 
 def encoded_actions(actions: tuple[Action, ...]) -> str:
