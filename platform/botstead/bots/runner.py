@@ -28,7 +28,7 @@ from botstead.bots.router import Decision, Found, Help, Lost, Misfit, Router
 from botstead.core.drafting import Drafts
 from botstead.core.errors import BotBroken, Declined, HandlerFailed
 from botstead.core.messages import Action, AnswerButton, Event, Kind
-from botstead.core.ports import Effects, Egress, Incoming
+from botstead.core.ports import Effects, Incoming
 from botstead.runtime.outside import Outside, calling
 
 THREADS = 8
@@ -51,7 +51,6 @@ class PythonBot:
         *,
         providers: Providers | None = None,
         outside: Outside | None = None,
-        egress: Egress | None = None,
     ) -> None:
         """Wire every handler.
 
@@ -60,7 +59,6 @@ class PythonBot:
             manifest: what `bot.toml` says; by default nothing.
             providers: what handlers can ask for by type, besides what is ours.
             outside: the way to services, for `Http`; without it there is no `Http` but that of `providers`.
-            egress: instead of it, a way out that is this bot's alone, for tests.
 
         Raises:
             BotBroken: a handler asks for something that is not there; the message names it.
@@ -72,8 +70,6 @@ class PythonBot:
         """Shows what handlers stream while it grows; `processes/` gives it."""
         self._bot = bot
         known = dict(providers or {})
-        if outside is None and egress is not None:
-            outside = Outside(egress)
         if outside is not None and Http not in known:
             http = Http(outside, self.manifest.egress)
             known[Http] = lambda _incoming: http
@@ -81,16 +77,13 @@ class PythonBot:
         self._threads = ThreadPoolExecutor(min(self.limits.running, THREADS), thread_name_prefix=f"bot-{self.name}")
 
     @classmethod
-    def load(
-        cls, folder: Path, *, providers: Providers | None = None, outside: Outside | None = None, egress: Egress | None = None
-    ) -> PythonBot:
+    def load(cls, folder: Path, *, providers: Providers | None = None, outside: Outside | None = None) -> PythonBot:
         """Load a bot's folder and wire it.
 
         Args:
             folder: holds `bot.py` and perhaps `bot.toml`.
             providers: see the class.
             outside: see the class.
-            egress: see the class.
 
         Raises:
             BotBroken: the folder or a handler is wrong; the message names file and line.
@@ -98,7 +91,7 @@ class PythonBot:
         loaded: Loaded = load(folder)
         if loaded.manifest.kind != "python":
             raise BotBroken(f"{folder} holds a bot of kind {loaded.manifest.kind}, not a Python bot.")
-        return cls(loaded.bot, loaded.manifest, providers=providers, outside=outside, egress=egress)
+        return cls(loaded.bot, loaded.manifest, providers=providers, outside=outside)
 
     def close(self) -> None:
         """Let the threads end; what runs in them is not waited for."""

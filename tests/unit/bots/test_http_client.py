@@ -101,7 +101,7 @@ def test_a_handler_gets_the_client_of_its_bot():
         return str(await http.get_json("https://x.org/1"))
 
     egress = Recorder()
-    handler = PythonBot(bot, Manifest(egress=("x.org",)), egress=egress)
+    handler = PythonBot(bot, Manifest(egress=("x.org",)), outside=Outside(egress))
     incoming = Incoming(
         id=1, bot="caller", channel="t", account=1, conversation="1.c", event=Event(Kind.MESSAGE, "c", "k", text="x")
     )
@@ -166,7 +166,7 @@ def test_calls_end_a_little_before_the_run_so_that_the_handler_can_say_so():
         return "in time"
 
     limits = Limits(deadline=0.2)
-    handler = PythonBot(bot, Manifest(egress=("x.org",), limits=limits), egress=Slow())
+    handler = PythonBot(bot, Manifest(egress=("x.org",), limits=limits), outside=Outside(Slow()))
     incoming = Incoming(
         id=1, bot="late", channel="t", account=1, conversation="1.c", event=Event(Kind.MESSAGE, "c", "k", text="x")
     )
