@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
 from botstead.core.errors import Unreadable
+
+T = TypeVar("T")
 
 DEEPEST: Final = 64
 """Levels of objects and lists in one another that are taken."""
@@ -28,6 +30,19 @@ def decode(body: bytes) -> Any:
     if body.count(b"[") + body.count(b"{") > DEEPEST and _deeper(tree):
         raise Unreadable
     return tree
+
+
+def read(body: bytes | str | msgspec.Raw, kind: type[T]) -> T | None:
+    """Read what a service answered, or what was kept of it; None when it is nothing of that kind.
+
+    Args:
+        body: JSON, or anything else.
+        kind: what it should be.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _deeper(tree: Any) -> bool:

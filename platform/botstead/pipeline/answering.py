@@ -6,6 +6,7 @@ import uuid
 
 import msgspec
 
+from botstead.core import bodies
 from botstead.core.errors import BotsteadError
 from botstead.core.metering import LlmUsage
 from botstead.core.ports import Effects, Handler, Incoming
@@ -79,9 +80,8 @@ def note(attached: bytes) -> LlmUsage | None:
     Returns:
         What its language model took; None when it told nothing.
     """
-    try:
-        noted = msgspec.json.decode(attached, type=Noted)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    noted = bodies.read(attached, Noted)
+    if noted is None:
         return None
     run = tracing.current.get()
     if run is not None:

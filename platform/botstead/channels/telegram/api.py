@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from botstead.channels.telegram.render import API_BASE, as_plain_text, render
+from botstead.core import bodies
 from botstead.core.errors import EgressBroken, EgressError, EgressRefused, EgressTimeout, Invalid
 from botstead.core.messages import AnswerButton, Call, Outcome, Reason, Receipt, Response, Typing
 from botstead.core.ports import Account, Egress, Sending
@@ -65,9 +66,8 @@ def read_reply(response: Response, secrets: Iterable[Secret] = ()) -> Reply | No
         response: what came back for a call.
         secrets: that it was asked with; the description tells none of them.
     """
-    try:
-        reply = msgspec.json.decode(response.body, type=Reply)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    reply = bodies.read(response.body, Reply)
+    if reply is None:
         return None
     return msgspec.structs.replace(reply, description=hidden(reply.description, secrets)) if reply.description else reply
 

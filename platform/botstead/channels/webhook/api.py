@@ -16,6 +16,7 @@ from botstead.channels.webhook import health
 from botstead.channels.webhook.parse import parse
 from botstead.channels.webhook.render import render
 from botstead.channels.webhook.verify import verify
+from botstead.core import bodies
 from botstead.core.clock import Clock, SystemClock
 from botstead.core.errors import EgressBroken, EgressError, EgressRefused, EgressTimeout, Invalid
 from botstead.core.messages import AnswerButton, Delivery, Health, Outcome, Parsed, Reason, Receipt, Response, Typing
@@ -153,10 +154,8 @@ def _refusal(status: int) -> tuple[Reason, str]:
 
 
 def _external_id(response: Response) -> str:
-    try:
-        found = str(msgspec.json.decode(response.body, type=_Answered).id)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return ""
+    answered = bodies.read(response.body, _Answered)
+    found = "" if answered is None else str(answered.id)
     return found if len(found) <= LONGEST_ID and found.isprintable() else ""
 
 

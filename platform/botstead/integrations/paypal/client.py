@@ -8,9 +8,10 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from botstead.core import bodies
 from botstead.core.clock import Clock, SystemClock
 from botstead.core.errors import EgressBroken, PaymentRefused
-from botstead.core.messages import Call, Delivery, Event, Health, Outcome, Parsed, Reason, Receipt, Response
+from botstead.core.messages import Call, Delivery, Event, Health, Outcome, Parsed, Reason, Receipt
 from botstead.core.money import PaymentState
 from botstead.core.ports import Account, Egress, Prepared, Sending
 from botstead.core.tills import Order, Standing
@@ -215,17 +216,20 @@ class PayPal:
         headers = {**call.headers, "authorization": "Bearer {secret:token}"}
         headers |= {"content-type": "application/json"} if call.body is not None else {}
         call = msgspec.structs.replace(call, url=base + call.url, headers=headers)
-        decoder = msgspec.json.Decoder(answer)
         for last in (False, True):
             token = await self._tokens.get(account, base)
             response = await self._service.ask(
-                call, {"token": token}, seconds=SECONDS, repeatable=True, usable=lambda got: _read(got, decoder) is not None
+                call,
+                {"token": token},
+                seconds=SECONDS,
+                repeatable=True,
+                usable=lambda got: bodies.read(got.body, answer) is not None,
             )
             if response.status != 401 or last:
                 break
             self._tokens.forget(account, base, token)
         require(response, now=self._clock.now(), secrets=(token, *account.secrets.values()))
-        found = _read(response, decoder)
+        found = bodies.read(response.body, answer)
         if found is None:
             raise EgressBroken("PayPal's answer is not what it documents; what it did is not known.")
         return found
@@ -233,13 +237,6 @@ class PayPal:
 
 class _Verdict(msgspec.Struct, frozen=True):
     verification_status: str = ""
-
-
-def _read(response: Response, decoder: msgspec.json.Decoder[T]) -> T | None:
-    try:
-        return decoder.decode(response.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _wanted(order: Order) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from botstead.core import bodies
 from botstead.core.errors import EgressBroken, EgressResting, PaymentRefused
 from botstead.core.messages import Response
 from botstead.core.secret import Secret, hidden
@@ -88,7 +89,4 @@ def require(response: Response, *, now: float, secrets: Iterable[Secret] = ()) -
 
 
 def _failure(response: Response) -> Failure:
-    try:
-        return msgspec.json.decode(response.body, type=Failure)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Failure()
+    return bodies.read(response.body, Failure) or Failure()

@@ -72,10 +72,8 @@ def news(body: str) -> Standing | None:
     Args:
         body: of the delivery.
     """
-    try:
-        return _meaning(msgspec.json.decode(body, type=_Envelope))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    envelope = bodies.read(body, _Envelope)
+    return None if envelope is None else _meaning(envelope)
 
 
 def _meaning(envelope: _Envelope) -> Standing | None:

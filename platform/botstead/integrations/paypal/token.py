@@ -9,6 +9,7 @@ from typing import Final
 
 import msgspec
 
+from botstead.core import bodies
 from botstead.core.clock import Clock
 from botstead.core.errors import EgressBroken
 from botstead.core.messages import Call
@@ -87,10 +88,9 @@ class Tokens:
         began = self._clock.monotonic()
         response = await self._service.ask(call, {"basic": basic}, seconds=_SECONDS, repeatable=True)
         require(response, now=self._clock.now(), secrets=(basic, *account.secrets.values()))
-        try:
-            granted = msgspec.json.decode(response.body, type=_Granted)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise EgressBroken("PayPal's answer holds no token.") from error
+        granted = bodies.read(response.body, _Granted)
+        if granted is None:
+            raise EgressBroken("PayPal's answer holds no token.")
         return Secret(granted.access_token), began + granted.expires_in - EARLY
 
 

@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
+from botstead.core import bodies
 from botstead.core.errors import Rejected
 from botstead.core.messages import Delivery, Event
 from botstead.core.ports import Account
@@ -124,11 +125,8 @@ def of_delivery(delivery: Delivery) -> Signed:
 
 def of_event(event: Event) -> Signed | None:
     """Return what was kept with an event; None when that is no delivery of PayPal's."""
-    try:
-        found = msgspec.json.decode(event.raw, type=Signed)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    return found if _HEADERS.keys() <= found.headers.keys() else None
+    found = bodies.read(event.raw, Signed)
+    return found if found is not None and _HEADERS.keys() <= found.headers.keys() else None
 
 
 def _time(written: str) -> float:

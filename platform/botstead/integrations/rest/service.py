@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from botstead.core import bodies
 from botstead.core.clock import Clock, SystemClock
 from botstead.core.declared import Auth, RestDeclared, needed
 from botstead.core.errors import BotsteadError, EgressResting
@@ -125,7 +126,7 @@ class RestService:
         Returns None for an answer that is not kept, such as 404, which is no fault of the service; it is in `unkept` then.
         """
         name = f"rest:{self.declared.name}:{key}"
-        held = _read(await self._outside.cache.get(name))
+        held = bodies.read(await self._outside.cache.get(name) or b"", Held)
         headers = {**call.headers, **({"if-none-match": held.etag} if held is not None else {})}
         asked = msgspec.structs.replace(call, headers=headers)
         response, secrets = await self._asked(bot, asked, seconds=self.declared.timeout, repeatable=True)
@@ -180,12 +181,3 @@ def _is_kept(response: Response) -> bool:
     """Whether an answer may be told again."""
     free = "no-store" not in response.headers.get("cache-control", "").lower()
     return response.status == 200 and free and len(response.body) <= _LARGEST
-
-
-def _read(stored: bytes | None) -> Held | None:
-    if stored is None:
-        return None
-    try:
-        return msgspec.json.decode(stored, type=Held)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None

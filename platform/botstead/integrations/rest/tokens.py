@@ -12,6 +12,7 @@ from urllib.parse import quote_plus, urlencode, urlsplit
 
 import msgspec
 
+from botstead.core import bodies
 from botstead.core.clock import Clock
 from botstead.core.declared import RestDeclared
 from botstead.core.errors import EgressError, EgressTimeout
@@ -123,19 +124,13 @@ class Tokens:
     def _granted(self, response: Response) -> Granted:
         if response.status != 200:
             raise self._refusal(response)
-        try:
-            granted = msgspec.json.decode(response.body, type=Granted)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            granted = Granted("")
+        granted = bodies.read(response.body, Granted) or Granted("")
         if not granted.access_token or granted.token_type.lower() != "bearer":
             raise RestAnswered(f"{self._declared.name} gave no bearer token. Check token_url in bot.toml.")
         return granted
 
     def _refusal(self, response: Response) -> EgressError:
-        try:
-            fault = msgspec.json.decode(response.body, type=Fault).error
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            fault = ""
+        fault = (bodies.read(response.body, Fault) or Fault()).error
         name, status = self._declared.name, response.status
         if status in (400, 401, 403):
             said = f"{status} {fault}" if fault in _FAULTS else str(status)

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from botstead.core import bodies
 from botstead.core.messages import Response
 from botstead.integrations.slack.errors import (
     SlackChannelUnknown,
@@ -133,17 +134,10 @@ def read(response: Response, *, after: float | None) -> Posted:
     """
     if response.status == 200 and response.body.strip() == b"ok":
         return Posted()
-    answer = _answer(response)
+    answer = bodies.read(response.body, Answer)
     if answer is not None and answer.ok and response.status == 200:
         return Posted(channel=answer.channel, ts=answer.ts)
     raise _refusal(response, answer.error if answer is not None else _word(response), after)
-
-
-def _answer(response: Response) -> Answer | None:
-    try:
-        return msgspec.json.decode(response.body, type=Answer)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _word(response: Response) -> str:

@@ -8,9 +8,10 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from botstead.core import bodies
 from botstead.core.clock import Clock, SystemClock
 from botstead.core.errors import EgressBroken, PaymentRefused
-from botstead.core.messages import Call, Delivery, Event, Health, Outcome, Parsed, Reason, Receipt, Response
+from botstead.core.messages import Call, Delivery, Event, Health, Outcome, Parsed, Reason, Receipt
 from botstead.core.money import PaymentState
 from botstead.core.ports import Account, Egress, Prepared, Sending
 from botstead.core.secret import Secret
@@ -223,22 +224,14 @@ class Stripe:
         secrets = {"key": account.secrets.get("key", Secret(""))}
         headers = {**call.headers, "authorization": "Bearer {secret:key}", "stripe-version": API_VERSION}
         call = msgspec.structs.replace(call, headers=headers)
-        decoder = msgspec.json.Decoder(answer)
         response = await self._service.ask(
-            call, secrets, seconds=SECONDS, repeatable=True, usable=lambda got: _read(got, decoder) is not None
+            call, secrets, seconds=SECONDS, repeatable=True, usable=lambda got: bodies.read(got.body, answer) is not None
         )
         require(response, secrets.values(), now=self._clock.now())
-        found = _read(response, decoder)
+        found = bodies.read(response.body, answer)
         if found is None:
             raise EgressBroken("Stripe's answer is not what it documents; what it did is not known.")
         return found
-
-
-def _read(response: Response, decoder: msgspec.json.Decoder[T]) -> T | None:
-    try:
-        return decoder.decode(response.body)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def _keys(key: str) -> tuple[str, ...]:

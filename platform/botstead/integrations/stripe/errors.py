@@ -7,9 +7,10 @@ from typing import Final
 
 import msgspec
 
+from botstead.core import bodies
 from botstead.core.errors import EgressBroken, EgressResting, PaymentRefused
 from botstead.core.messages import Response
-from botstead.core.secret import Secret
+from botstead.core.secret import Secret, hidden
 from botstead.runtime.retry_after import retry_after
 
 _WORDS: Final = 300
@@ -79,14 +80,9 @@ def said(failure: Failure, secrets: Iterable[Secret] = ()) -> str:
         secrets: what must not appear.
     """
     words = " ".join(part for part in (failure.message, failure.decline_code or failure.code) if part)
-    for secret in secrets:
-        if value := secret.reveal():
-            words = words.replace(value, "…")
-    return words.replace("\0", "")[:_WORDS]
+    return hidden(words, secrets).replace("\0", "")[:_WORDS]
 
 
 def _failure(response: Response) -> Failure:
-    try:
-        return msgspec.json.decode(response.body, type=_Body).error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return Failure()
+    body = bodies.read(response.body, _Body)
+    return body.error if body is not None else Failure()

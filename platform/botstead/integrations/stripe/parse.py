@@ -84,10 +84,8 @@ def news(event: Event) -> Standing | None:
     Args:
         event: as `parse` made it.
     """
-    try:
-        return _meaning(msgspec.json.decode(event.raw, type=_Envelope))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+    envelope = bodies.read(event.raw, _Envelope)
+    return None if envelope is None else _meaning(envelope)
 
 
 def _meaning(envelope: _Envelope) -> Standing | None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Final, TypeVar
 from urllib.parse import urlencode
 
-import msgspec
-
+from botstead.core import bodies
 from botstead.core.errors import EgressError, EgressResting
 from botstead.core.messages import Call, Response
 from botstead.integrations.weather.errors import WeatherUnavailable
@@ -61,27 +60,22 @@ class OpenMeteo:
         """
         call = Call(method="GET", url=f"{url}?{urlencode(parameters)}", limit=_ANSWER_LIMIT)
         try:
-            response = await self.service.ask(call, seconds=seconds, usable=lambda given: _read(given, answer) is not None)
+            response = await self.service.ask(
+                call, seconds=seconds, usable=lambda given: bodies.read(given.body, answer) is not None
+            )
         except EgressError as error:
             raise WeatherUnavailable from error
         if response.status == _TOO_MANY:
             self.service.pause(_window(response))
             raise WeatherUnavailable from EgressResting("Open-Meteo says that a limit is reached.")
-        found = _read(response, answer) if response.status == 200 else None
+        found = bodies.read(response.body, answer) if response.status == 200 else None
         if found is None:
             raise WeatherUnavailable from EgressError(f"Open-Meteo answered {response.status}, or not what it documents.")
         return found
 
 
-def _read(response: Response, answer: type[T]) -> T | None:
-    try:
-        return msgspec.json.decode(response.body, type=answer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-
-
 def _window(response: Response) -> float:
     """Say how long a limit lasts, from «Minutely API request limit exceeded. …», or Hourly, or Daily."""
-    problem = _read(response, Problem)
+    problem = bodies.read(response.body, Problem)
     reason = problem.reason.casefold() if problem is not None else ""
     return next((seconds for word, seconds in _WINDOWS.items() if word in reason), _WINDOWS["minutely"])
