@@ -6,18 +6,17 @@ nothing, and counts as if it had taken all that it was lent. So the day's stop h
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from botstead.core.declared import LlmDeclared
-from botstead.core.errors import Unavailable
 from botstead.core.metering import LlmUsage, Meter, Reserved
 from botstead.core.ports import Incoming
-from botstead.runtime.tasks import Tasks
+from botstead.runtime.tasks import Tasks, insist
 from botstead.telemetry.logs import event
 
 TRIES: Final = 5
@@ -76,15 +75,8 @@ class Lending:
         await self._settling.stop(TRIES * WAIT)
 
     async def _settle(self, bot: str, reserved: Reserved, usage: LlmUsage) -> None:
-        for number in range(TRIES):
-            try:
-                await self._meter.settle(reserved, usage)
-            except Unavailable:
-                if number == TRIES - 1:
-                    event(logger, "llm_usage_not_kept", level=logging.ERROR, bot=bot)
-                await asyncio.sleep(WAIT)
-            else:
-                return
+        if not await insist(partial(self._meter.settle, reserved, usage), tries=TRIES, wait=WAIT):
+            event(logger, "llm_usage_not_kept", level=logging.ERROR, bot=bot)
 
 
 def _not_settled(task: str, error: BaseException) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextvars import Context
 from typing import Any
+
+from botstead.core.errors import Unavailable
 
 
 async def within(seconds: float, event: asyncio.Event) -> bool:
@@ -23,6 +25,25 @@ async def within(seconds: float, event: asyncio.Event) -> bool:
             return await event.wait()
     except TimeoutError:
         return False
+
+
+async def insist(work: Callable[[], Awaitable[None]], *, tries: int, wait: float) -> bool:
+    """Do something that the database may not take right now; returns whether it took it.
+
+    Args:
+        work: safe to repeat.
+        tries: at most.
+        wait: seconds between two.
+    """
+    for number in range(tries):
+        if number:
+            await asyncio.sleep(wait)
+        try:
+            await work()
+        except Unavailable:
+            continue
+        return True
+    return False
 
 
 class Tasks:

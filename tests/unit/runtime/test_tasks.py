@@ -6,7 +6,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from botstead.runtime.tasks import Tasks
+from botstead.core.errors import Unavailable
+from botstead.runtime.tasks import Tasks, insist
 
 here: ContextVar[str] = ContextVar("here", default="nowhere")
 
@@ -132,3 +133,19 @@ def test_a_failure_while_stopping_is_still_reported() -> None:
         assert seen == ["stubborn: while closing"]
 
     run(main())
+
+
+def test_insisting_ends_when_it_was_taken_or_given_up():
+    async def story():
+        for refusals, taken, asked in ((0, True, 1), (2, True, 3), (9, False, 3)):
+            tried = []
+
+            async def work(refusals=refusals, tried=tried):
+                tried.append(1)
+                if len(tried) <= refusals:
+                    raise Unavailable
+
+            assert await insist(work, tries=3, wait=0.001) is taken
+            assert len(tried) == asked
+
+    asyncio.run(story())

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -21,7 +22,7 @@ from botstead.integrations.llm.errors import LlmLimit, LlmSpent, LlmUnavailable
 from botstead.integrations.llm.models import BILLIONTHS, Answer, Asked, Message, Question, Usage, conversation, said
 from botstead.integrations.llm.server import TOTAL, Server
 from botstead.integrations.llm.tools import Function, Tools
-from botstead.runtime.tasks import Tasks
+from botstead.runtime.tasks import Tasks, insist
 from botstead.telemetry.logs import event
 
 ROUNDS: Final = 5
@@ -87,16 +88,8 @@ class LanguageModel:
         await asyncio.shield(self._settling.start("llm-settle", self._settle(bot, reserved, usage)))
 
     async def _settle(self, bot: str, reserved: Reserved, usage: LlmUsage) -> None:
-        for number in range(SETTLE_TRIES):
-            try:
-                await self._meter.settle(reserved, usage)
-            except Unavailable:
-                if number == SETTLE_TRIES - 1:
-                    event(logger, "llm_usage_not_kept", level=logging.ERROR, bot=bot)
-                    return
-                await asyncio.sleep(SETTLE_WAIT)
-            else:
-                return
+        if not await insist(partial(self._meter.settle, reserved, usage), tries=SETTLE_TRIES, wait=SETTLE_WAIT):
+            event(logger, "llm_usage_not_kept", level=logging.ERROR, bot=bot)
 
 
 class Llm:
