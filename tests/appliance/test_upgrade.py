@@ -119,7 +119,7 @@ def test_the_doctor_finds_what_is_broken(site):
     with (site.folder / ".env").open("a") as file:
         file.write("API_MEMORY=200m\n")
     try:
-        found = {each["check"]: each for each in json.loads(site.run("scripts/doctor", "--json", check=False))}
+        found = examined(site)
         assert site.status == 1
     finally:
         (site.folder / "secrets").chmod(0o700)
@@ -190,7 +190,7 @@ def test_an_upgrade_that_is_cut_short(site, first):
     finally:
         os.killpg(running.pid, signal.SIGKILL)
         running.wait(10)
-    found = {each["check"]: each for each in json.loads(site.run("scripts/doctor", "--json", check=False))}
+    found = examined(site)
     assert "interrupted" in found["release"]["detail"]
     site.run("scripts/rollback", **QUICK)
     assert {image_of(site, each) for each in ("api-a", "api-b", "worker", "scheduler")} == {was}
