@@ -1,4 +1,4 @@
-"""Payments in `botstead dev`: nobody pays in a terminal, so `#pay` and `#decline` say how it went."""
+"""Payments in `botstead dev`: nobody pays in a terminal, so `#pay` and `#decline` say how it went, by the rules of the ledger."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from typing import Final
 import msgspec
 
 from botstead.core.messages import Pay, Refund
-from botstead.core.money import Money, Payment, PaymentState
+from botstead.core.money import Payment, PaymentState
+from botstead.core.tills import Standing
+from botstead.operate.payments.cashier import DOUBLE
+from botstead.operate.payments.paying import message
+from botstead.operate.payments.state import Books, move, refundable
 
 CHOICES: Final = {"#pay": PaymentState.PAID, "#decline": PaymentState.FAILED}
-_BACK: Final = frozenset({PaymentState.PAID, PaymentState.FULFILLED})
 
 
 class DevTill:
@@ -34,10 +37,10 @@ class DevTill:
             currency=pay.currency,
             title=pay.title,
             reference=pay.reference,
-            provider="testpay",
+            provider=DOUBLE,
         )
-        amount = Money(pay.amount, pay.currency)
-        return f"{pay.text or f'{pay.title}: {amount}'} [{pay.label or f'Pay {amount}'}] (#pay or #decline)"
+        shown = message(pay, url="")
+        return f"{shown.text} [{shown.buttons[0][0].label}] (#pay or #decline)"
 
     def choose(self, word: str) -> Payment | None:
         """Let the newest payment that waits go one way or the other; None when none waits.
@@ -46,7 +49,12 @@ class DevTill:
             word: from `CHOICES`.
         """
         waiting = [payment for payment in self._kept.values() if payment.state is PaymentState.PENDING]
-        return self._moved(waiting[-1], state=CHOICES[word]) if waiting else None
+        if not waiting:
+            return None
+        told = self._moved(waiting[-1], Standing(state=CHOICES[word]))
+        if told.state is PaymentState.PAID:  # the bot hears of it now, and does its part
+            self._moved(told, Standing(state=PaymentState.FULFILLED))
+        return told
 
     def give_back(self, refund: Refund) -> Payment | None:
         """Give money back; None when there is not so much of it.
@@ -55,16 +63,20 @@ class DevTill:
             refund: what the bot asks for.
         """
         payment = self._kept.get(refund.payment)
-        if payment is None or payment.state not in _BACK:
+        if payment is None:
             return None
-        left = payment.amount - payment.refunded
+        left = refundable(_books(payment), 0)
         amount = refund.amount or left
         if not 0 < amount <= left:
             return None
-        state = PaymentState.REFUNDED if amount == left else PaymentState.FULFILLED
-        return self._moved(payment, state=state, refunded=payment.refunded + amount)
+        return self._moved(payment, Standing(state=PaymentState.PAID, refunded=payment.refunded + amount))
 
-    def _moved(self, payment: Payment, *, state: PaymentState, refunded: int = 0) -> Payment:
-        moved = msgspec.structs.replace(payment, state=state, refunded=refunded)
+    def _moved(self, payment: Payment, said: Standing) -> Payment:
+        now = move(_books(payment), said).books
+        moved = msgspec.structs.replace(payment, state=now.state, refunded=now.refunded)
         self._kept[payment.id] = moved
         return moved
+
+
+def _books(payment: Payment) -> Books:
+    return Books(state=payment.state, amount=payment.amount, currency=payment.currency, refunded=payment.refunded)
